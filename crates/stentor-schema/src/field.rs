@@ -1,0 +1,104 @@
+//! What the directives on a field say, checked: [`RootField`].
+
+use std::{collections::BTreeSet, time::Duration};
+
+use apollo_compiler::ast::OperationType;
+
+use crate::{Condition, Template};
+
+/// A field of Query, Mutation or Subscription, with everything its directives say.
+#[derive(Debug)]
+pub struct RootField {
+    /// The operation type it is a field of.
+    pub operation: OperationType,
+    /// Its name, without the type.
+    pub name: String,
+    /// What feeds it.
+    pub feed: Feed,
+    /// Every `@hasScope` on it; all must hold.
+    pub guards: Vec<ScopeGuard>,
+    /// `@tenant`.
+    pub tenant: Option<TenantGuard>,
+    /// `@public`: needs no principal.
+    pub public: bool,
+    /// `@delivery`, or its defaults.
+    pub delivery: Delivery,
+    /// The claims that its templates, conditions and guards on events read: they are part of an audience's key.
+    pub claims: BTreeSet<String>,
+}
+
+/// What feeds a root field.
+#[derive(Debug)]
+pub enum Feed {
+    /// The embedding program: `@resolver`.
+    Resolver,
+    /// Events of a topic: `@subscribe(topic)`.
+    Topic(TopicFeed),
+    /// The server's version: the `stentor` field of a schema without Query.
+    Version,
+}
+
+/// `@subscribe(topic, where, until, idleTimeout)`.
+#[derive(Debug)]
+pub struct TopicFeed {
+    /// The topic, from arguments and claims.
+    pub topic: Template,
+    /// `where`: which events are sent.
+    pub filter: Option<Condition>,
+    /// `until`: the event that is the last.
+    pub until: Option<Condition>,
+    /// How long without an event before the subscription completes.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// `@hasScope(scope, resource)`.
+#[derive(Debug)]
+pub struct ScopeGuard {
+    /// The scope, `view` say.
+    pub scope: String,
+    /// The resource it must be held on, from arguments and claims.
+    pub resource: Option<Template>,
+}
+
+/// `@tenant(argument, field)`.
+#[derive(Debug)]
+pub struct TenantGuard {
+    /// The argument that must equal the tenant claim.
+    pub argument: Option<String>,
+    /// The event's key that must equal the tenant claim.
+    pub field: Option<String>,
+}
+
+/// `@delivery(buffer, overflow, key)`: what a subscription's mailbox holds, and what it does when it is full.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Events that may wait; `None` when the schema does not say, then the configuration does.
+    pub buffer: Option<u32>,
+    /// What gives way when the mailbox is full.
+    pub overflow: Overflow,
+    /// For [`Overflow::Latest`]: events with the same rendered key replace each other; without it all do.
+    pub key: Option<Template>,
+}
+
+/// What gives way when a mailbox is full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Overflow {
+    /// The connection is closed with 1013.
+    Close,
+    /// The event that came last is dropped.
+    DropNewest,
+    /// The event that waited longest is dropped.
+    #[default]
+    DropOldest,
+    /// A waiting event gives way to a newer one of its key.
+    Latest,
+}
+
+/// `@from`: where a field of an object takes its value from. Without it: the exact name, then its snake_case form.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ValueSource {
+    /// The value of the root field's argument of this name.
+    Argument(String),
+    /// The first of these payload keys that is there.
+    Keys(Vec<String>),
+}

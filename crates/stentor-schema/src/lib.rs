@@ -1,0 +1,24 @@
+//! SDL to checked schema, client document to plan, event to projected result.
+//!
+//! Start with [`Schema::parse`], then [`Schema::plan`]. Knows no network, no broker and no clock.
+
+mod condition;
+mod diagnostic;
+mod error;
+mod event;
+mod field;
+mod operation;
+mod schema;
+mod template;
+
+pub use condition::{Bindings, Condition, ConditionError};
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use error::{ErrorCode, GraphQLError, PathSegment};
+pub use event::{Event, Malformed};
+pub use field::{Delivery, Feed, Overflow, RootField, ScopeGuard, TenantGuard, TopicFeed, ValueSource};
+pub use operation::{ExecutionResult, Operation, OperationLimits, Request, RootCall, RootPlan, SubscriptionPlan};
+pub use schema::{Schema, SchemaOptions};
+pub use template::{RenderError, Template, TemplateScope};
+
+/// A JSON object, as arguments, variables and claims are.
+pub type JsonObject = serde_json::Map<String, serde_json::Value>;
