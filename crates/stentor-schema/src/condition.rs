@@ -1,14 +1,34 @@
 //! CEL conditions over `event`, `args` and `claims`: [`Condition`].
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
+
+use cel::{
+    Context, Env, Program,
+    common::{
+        types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt},
+        value::{CowVal, Val},
+    },
+    context::VariableResolver,
+};
+use serde_json::Value;
+
 use crate::{Event, JsonObject};
 
 /// A compiled and checked condition.
 #[derive(Debug)]
-pub struct Condition {}
+pub struct Condition {
+    program: Program,
+}
 
 /// Arguments and claims of one audience, converted for CEL once.
 #[derive(Debug)]
-pub struct Bindings {}
+pub struct Bindings {
+    args: CelMap<'static>,
+    claims: CelMap<'static>,
+}
 
 /// Why a condition could not be decided; it counts as false.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -17,8 +37,8 @@ pub struct ConditionError(pub String);
 
 impl Bindings {
     /// Converts arguments and claims.
-    pub fn new(_args: &JsonObject, _claims: &JsonObject) -> Self {
-        todo!()
+    pub fn new(args: &JsonObject, claims: &JsonObject) -> Self {
+        Self { args: cel_map(args), claims: cel_map(claims) }
     }
 }
 
@@ -28,7 +48,66 @@ impl Condition {
     /// # Errors
     ///
     /// A missing key, values that cannot be compared, a result that is not a boolean.
-    pub fn holds(&self, _event: &Event, _bindings: &Bindings) -> Result<bool, ConditionError> {
-        todo!()
+    pub fn holds(&self, event: &Event, bindings: &Bindings) -> Result<bool, ConditionError> {
+        let scope = Scope { event, bindings };
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        context.set_variable_resolver(&scope);
+        let value = cel::Value::resolve_val(self.program.expression(), &context)
+            .map_err(|error| ConditionError(error.to_string()))?;
+        match value.downcast_ref::<CelBool>() {
+            Some(holds) => Ok(*holds.inner()),
+            None => Err(ConditionError(format!("the result is {}, not bool", value.get_type().name()))),
+        }
     }
 }
+
+/// Lends a condition its variables without copying them.
+struct Scope<'a> {
+    event: &'a Event,
+    bindings: &'a Bindings,
+}
+
+impl VariableResolver for Scope<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        match variable {
+            "args" => Some(CowVal::Borrowed(&self.bindings.args)),
+            "claims" => Some(CowVal::Borrowed(&self.bindings.claims)),
+            "event" => Some(CowVal::Borrowed(self.event.cel())),
+            _ => None,
+        }
+    }
+}
+
+/// JSON as CEL sees it: whole numbers are `int`, or `uint` above `i64::MAX`, all others `double`.
+pub(crate) fn cel_value(json: &Value) -> Box<dyn Val> {
+    match json {
+        Value::Array(items) => Box::new(CelList::from(items.iter().map(cel_value).collect::<Vec<_>>())),
+        Value::Bool(bool) => Box::new(CelBool::from(*bool)),
+        Value::Null => Box::new(CelNull),
+        Value::Number(number) => cel_number(number),
+        Value::Object(object) => Box::new(cel_map(object)),
+        Value::String(text) => cel_text(text),
+    }
+}
+
+/// Text as CEL sees it.
+pub(crate) fn cel_text(text: &str) -> Box<dyn Val> {
+    Box::new(CelString::from(text.to_owned()))
+}
+
+fn cel_number(number: &serde_json::Number) -> Box<dyn Val> {
+    match (number.as_i64(), number.as_u64()) {
+        (Some(int), _) => Box::new(CelInt::from(int)),
+        (None, Some(uint)) => Box::new(CelUInt::from(uint)),
+        (None, None) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
+    }
+}
+
+fn cel_map(object: &JsonObject) -> CelMap<'static> {
+    let entries: HashMap<_, _> =
+        object.iter().map(|(key, value)| (CelMapKey::from(key.clone()), cel_value(value))).collect();
+    CelMap::from(entries)
+}
+
+/// The standard library, built once: building it costs far more than evaluating a condition.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));

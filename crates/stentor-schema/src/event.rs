@@ -1,14 +1,24 @@
 //! A decoded payload: [`Event`].
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
+use cel::common::value::Val;
 use serde_json::Value;
 
-/// One event's payload, decoded once per node.
+use crate::condition;
+
+/// One event's payload, decoded once per node and shared by every audience of its topic.
 #[derive(Debug)]
-pub enum Event {
-    /// The payload began with `{` or `[`.
+pub struct Event {
+    payload: Payload,
+    /// What conditions read. Made by the first of them, since most topics have none.
+    cel: OnceLock<Box<dyn Val>>,
+}
+
+#[derive(Debug)]
+enum Payload {
     Json(Value),
-    /// Anything else; never parsed.
     Text(String),
 }
 
@@ -18,12 +28,112 @@ pub enum Event {
 pub struct Malformed(pub String);
 
 impl Event {
-    /// Decodes a payload.
+    /// Decodes a payload: one that begins with `{` or `[` is JSON, anything else is text and never parsed.
     ///
     /// # Errors
     ///
-    /// JSON that does not parse, text that is not UTF-8.
-    pub fn decode(_payload: &Bytes) -> Result<Self, Malformed> {
-        todo!()
+    /// JSON that does not parse or nests deeper than 127 levels, text that is not UTF-8.
+    pub fn decode(payload: &Bytes) -> Result<Self, Malformed> {
+        if matches!(payload.first(), Some(b'{' | b'[')) {
+            return match serde_json::from_slice(payload) {
+                Ok(json) => Ok(Self::from_json(json)),
+                Err(error) => Err(Malformed(format!("payload is not JSON: {error}"))),
+            };
+        }
+        match std::str::from_utf8(payload) {
+            Ok(text) => Ok(Self::from_text(text)),
+            Err(error) => Err(Malformed(format!("payload is not UTF-8: {error}"))),
+        }
+    }
+
+    /// An event that is JSON already.
+    pub fn from_json(json: Value) -> Self {
+        Self { payload: Payload::Json(json), cel: OnceLock::new() }
+    }
+
+    /// An event that is text, whatever it begins with.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self { payload: Payload::Text(text.into()), cel: OnceLock::new() }
+    }
+
+    /// The payload, if it is JSON.
+    pub fn json(&self) -> Option<&Value> {
+        match &self.payload {
+            Payload::Json(json) => Some(json),
+            Payload::Text(_) => None,
+        }
+    }
+
+    /// The payload, if it is text.
+    pub fn text(&self) -> Option<&str> {
+        match &self.payload {
+            Payload::Json(_) => None,
+            Payload::Text(text) => Some(text),
+        }
+    }
+
+    /// The payload as conditions see it, converted at most once however many audiences ask.
+    pub(crate) fn cel(&self) -> &dyn Val {
+        self.cel
+            .get_or_init(|| match &self.payload {
+                Payload::Json(json) => condition::cel_value(json),
+                Payload::Text(text) => condition::cel_text(text),
+            })
+            .as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn decode(payload: &'static [u8]) -> Result<Event, Malformed> {
+        Event::decode(&Bytes::from_static(payload))
+    }
+
+    #[test]
+    fn only_the_first_byte_makes_a_payload_json() {
+        let rows: [(&'static [u8], Option<Value>); 8] = [
+            (br#"{"a": 1}"#, Some(json!({"a": 1}))),
+            (b"[1, 2]", Some(json!([1, 2]))),
+            (b" {}", None),
+            (b"42", None),
+            (b"\"quoted\"", None),
+            (b"true", None),
+            (b"null", None),
+            (b"", None),
+        ];
+        for (payload, expected) in rows {
+            let event = decode(payload).unwrap();
+            assert_eq!(event.json(), expected.as_ref(), "{payload:?}");
+            assert_eq!(event.text().is_some(), expected.is_none(), "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_kept_as_it_came() {
+        assert_eq!(decode(" d-1\n".as_bytes()).unwrap().text(), Some(" d-1\n"));
+    }
+
+    #[test]
+    fn broken_json_and_broken_text_are_malformed() {
+        let rows: [&'static [u8]; 5] = [b"{", b"{\"a\": 1} x", b"[1,]", b"\xff\xfe", b"{\"a\": \"\xff\"}"];
+        for payload in rows {
+            assert!(decode(payload).is_err(), "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn deep_json_is_malformed_and_not_a_crash() {
+        let deep = "[".repeat(100_000);
+        assert!(Event::decode(&Bytes::from(deep)).is_err());
+    }
+
+    #[test]
+    fn the_cel_value_is_made_once() {
+        let event = Event::from_json(json!({"a": 1}));
+        assert!(std::ptr::eq(event.cel(), event.cel()));
     }
 }
