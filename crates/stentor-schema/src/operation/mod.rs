@@ -1,10 +1,14 @@
 //! What a client asked for: [`Operation`].
 
+mod cache;
+mod document;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
 
+pub(crate) use self::cache::DocumentCache;
 use crate::{Event, GraphQLError, JsonObject, Malformed, RenderError, RootField, Schema};
 
 /// A GraphQL request, as every transport brings it.
@@ -95,7 +99,11 @@ impl Schema {
     /// # Errors
     ///
     /// What the client did wrong: at least one error.
-    pub fn plan(&self, _request: &Request, _limits: &OperationLimits) -> Result<Operation, Vec<GraphQLError>> {
+    pub fn plan(
+        &self,
+        _request: &Request,
+        _limits: &OperationLimits,
+    ) -> Result<Operation, Vec<GraphQLError>> {
         todo!()
     }
 }
