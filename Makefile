@@ -1,0 +1,36 @@
+# The commands of the project; `make` alone lists them. CI runs these and nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test interop check deny bench
+
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the tests need and the machine lacks
+	@scripts/setup
+
+demo: ## serve the trading example, with events at once
+	cargo run --release --locked -p stentor-example-trading
+
+test: setup ## run every test: crates, real clients, dependency bans
+	cargo test --workspace --locked
+	scripts/interop
+	scripts/check-bans
+
+interop: setup ## run only the tests with real clients
+	scripts/interop
+
+check: setup ## run what must pass before a change lands: format, lints, docs, licences, tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	scripts/check-deny
+	cargo test --workspace --locked
+	scripts/interop
+	scripts/check-bans
+
+deny: ## check licences, advisories and sources of the dependencies
+	scripts/check-deny
+
+bench: ## measure CPU per delivery and memory per connection
+	cargo run --release --locked -p stentor-bench
