@@ -1,0 +1,67 @@
+// A child process that is ended by its id, whatever happens to the test.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { within } from "./wait.js";
+
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
+export class Program {
+  #child;
+  #exited;
+  #watchers = new Set();
+  #name;
+  output = "";
+
+  constructor(command, args, options = {}) {
+    this.#name = `${command} ${args.join(" ")}`;
+    this.#child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    running.add(this.#child);
+    this.#exited = once(this.#child, "exit").finally(() => running.delete(this.#child));
+    this.#exited.catch(() => {}); // `printed` and `ended` tell about a program that cannot be started
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => this.#heard(text));
+    }
+  }
+
+  /** The first match of `pattern` in what the program prints; an error if it ends before. */
+  async printed(pattern) {
+    const found = new Promise((resolve) => {
+      const look = () => {
+        const match = this.output.match(pattern);
+        if (match) resolve(match);
+      };
+      this.#watchers.add(look);
+      look();
+    });
+    const ended = this.#exited.then(([code, signal]) => {
+      throw new Error(`${this.#name} ended (${code ?? signal}) before it printed ${pattern}:\n${this.output}`);
+    });
+    ended.catch(() => {});
+    return within(Promise.race([found, ended]), `${this.#name} prints ${pattern}`, 20_000);
+  }
+
+  /** Sends `signal` and waits for the end; the exit code, or the signal that ended it. */
+  async end(signal) {
+    this.#child.kill(signal);
+    const [code, by] = await within(this.#exited, `${this.#name} ends after ${signal}`, 20_000);
+    return code ?? by;
+  }
+
+  #heard(text) {
+    this.output += text;
+    this.#watchers.forEach((look) => look());
+  }
+}
+
+/** A loopback port that nobody listens on at the moment. */
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}

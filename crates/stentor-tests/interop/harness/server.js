@@ -1,0 +1,64 @@
+// The `stentor` program, started as an operator starts it: with a configuration file and the environment.
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { freePort, Program } from "./program.js";
+
+const EXAMPLES = fileURLToPath(new URL("../../../../examples/", import.meta.url));
+
+export class Server {
+  #program;
+  port;
+
+  /** Serves examples/`example`; `environment` comes on top of what every test needs. */
+  static async start({ example = "trading", broker, port, environment = {} }) {
+    const binary = process.env.STENTOR_BIN;
+    if (!binary) throw new Error("STENTOR_BIN is not set; `make interop` builds the program and sets it");
+
+    const server = new Server();
+    server.port = port ?? (await freePort());
+    server.#program = new Program(binary, ["serve", "--config", configOf(example)], {
+      env: {
+        ...inherited(),
+        STENTOR_LISTEN: `127.0.0.1:${server.port}`,
+        STENTOR_BROKER__URL: broker,
+        STENTOR_SHUTDOWN__WINDOW: "1s",
+        ...environment,
+      },
+    });
+    await server.#program.printed(/http:\/\/\S+\/graphql/);
+    return server;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}/graphql`;
+  }
+
+  get webSocketUrl() {
+    return `ws://127.0.0.1:${this.port}/graphql`;
+  }
+
+  get output() {
+    return this.#program.output;
+  }
+
+  /** Asks the program to stop; its exit code. */
+  async stop() {
+    return this.#program.end("SIGTERM");
+  }
+}
+
+/** The secret that an example's own configuration names. */
+export function secretOf(example) {
+  const [, secret] = readFileSync(configOf(example), "utf8").match(/^secret = "(.*)"$/m);
+  return secret;
+}
+
+function configOf(example) {
+  return `${EXAMPLES}${example}/stentor.toml`;
+}
+
+/** This process's environment without settings of Stentor's that a developer may have exported. */
+function inherited() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("STENTOR_")));
+}

@@ -1,0 +1,75 @@
+// One test, with a Redis, servers and clients of its own.
+
+import { test } from "node:test";
+import { Client } from "./client.js";
+import { RawSocket } from "./raw-socket.js";
+import { Redis } from "./redis.js";
+import { Server } from "./server.js";
+
+/** A test named by the fact it proves. On failure the programs' output is told too. */
+export function fact(name, prove) {
+  test(name, async () => {
+    const world = new World();
+    try {
+      world.redis = await Redis.start();
+      await prove(world);
+    } catch (error) {
+      error.message += world.transcript();
+      throw error;
+    } finally {
+      await world.end();
+    }
+  });
+}
+
+class World {
+  #servers = [];
+  #clients = [];
+  redis;
+
+  /** Starts a server on this world's Redis. */
+  async server(options = {}) {
+    const server = await Server.start({ broker: this.redis.url, ...options });
+    this.#servers.push(server);
+    return server;
+  }
+
+  /** Stops one server before the end of the test; its exit code. */
+  async stop(server) {
+    this.#servers = this.#servers.filter((other) => other !== server);
+    return server.stop();
+  }
+
+  /** The reference client, connected to `server` when it first subscribes. */
+  client(server, options) {
+    const client = new Client(server, options);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** A socket without any client's manners. */
+  async socket(server, options) {
+    const socket = await RawSocket.open(server, options);
+    this.#clients.push(socket);
+    return socket;
+  }
+
+  /** Calls `close` of whatever it is at the end of the test. */
+  keep(closable) {
+    this.#clients.push(closable);
+    return closable;
+  }
+
+  transcript() {
+    const programs = [...this.#servers, ...(this.redis ? [this.redis] : [])];
+    return programs.map(({ port, output }) => `\n--- port ${port}\n${output}`).join("");
+  }
+
+  async end() {
+    for (const client of this.#clients) await client.close();
+    const ends = this.#servers.map((server) => server.stop());
+    await Promise.allSettled(ends);
+    await this.redis?.stop();
+    await Promise.all(ends);
+  }
+}
