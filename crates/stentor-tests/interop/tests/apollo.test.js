@@ -9,6 +9,8 @@ import { token } from "../harness/token.js";
 import { Inbox, until } from "../harness/wait.js";
 import { fact } from "../harness/world.js";
 
+globalThis.WebSocket = WebSocket; // the link looks for the browser's; Node 20 has none
+
 const BOT_STATUS = gql`
   subscription BotStatus($botId: ID!) {
     botStatusChanged(botId: $botId) {
@@ -57,7 +59,6 @@ function connect(world, server, connectionParams) {
   const closes = new Inbox();
   const client = createClient({
     url: server.webSocketUrl,
-    webSocketImpl: WebSocket,
     connectionParams,
     retryWait: async () => {}, // the client's own pause, seconds long, proves nothing about the server
     on: { closed: ({ code }) => closes.put(code) },
