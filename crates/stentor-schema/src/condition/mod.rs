@@ -1,13 +1,18 @@
 //! CEL conditions over `event`, `args` and `claims`: [`Condition`].
 
+mod check;
+mod compile;
+mod functions;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, LazyLock},
 };
 
 use cel::{
-    Context, Env, Program,
+    Context, Env, IdedExpr,
     common::{
+        traits::Indexer,
         types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt},
         value::{CowVal, Val},
     },
@@ -20,7 +25,9 @@ use crate::{Event, JsonObject};
 /// A compiled and checked condition.
 #[derive(Debug)]
 pub struct Condition {
-    program: Program,
+    expression: IdedExpr,
+    /// The top-level claims that it reads.
+    claims: BTreeSet<String>,
 }
 
 /// Arguments and claims of one audience, converted for CEL once.
@@ -43,16 +50,21 @@ impl Bindings {
 }
 
 impl Condition {
+    /// The top-level claims that it reads.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().map(String::as_str)
+    }
+
     /// Whether it holds for `event`.
     ///
     /// # Errors
     ///
     /// A missing key, values that cannot be compared, a result that is not a boolean.
     pub fn holds(&self, event: &Event, bindings: &Bindings) -> Result<bool, ConditionError> {
-        let scope = Scope { event, bindings };
+        let variables = Variables { event, bindings };
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        context.set_variable_resolver(&scope);
-        let value = cel::Value::resolve_val(self.program.expression(), &context)
+        context.set_variable_resolver(&variables);
+        let value = cel::Value::resolve_val(&self.expression, &context)
             .map_err(|error| ConditionError(error.to_string()))?;
         match value.downcast_ref::<CelBool>() {
             Some(holds) => Ok(*holds.inner()),
@@ -62,20 +74,39 @@ impl Condition {
 }
 
 /// Lends a condition its variables without copying them.
-struct Scope<'a> {
+struct Variables<'a> {
     event: &'a Event,
     bindings: &'a Bindings,
 }
 
-impl VariableResolver for Scope<'_> {
+impl VariableResolver for Variables<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         match variable {
             "args" => Some(CowVal::Borrowed(&self.bindings.args)),
             "claims" => Some(CowVal::Borrowed(&self.bindings.claims)),
             "event" => Some(CowVal::Borrowed(self.event.cel())),
-            _ => None,
+            // cel asks for the longest name first. An argument that was not given is null: `args.x == null` then
+            // decides, where a missing key would fail the whole condition.
+            _ => argument(&self.bindings.args, variable.strip_prefix("args.")?),
         }
     }
+}
+
+/// The value at a path below `args`; null where a key is missing, `None` where the path leaves the objects.
+fn argument<'b>(args: &'b CelMap<'static>, path: &str) -> Option<CowVal<'b, 'b>> {
+    let mut object = args;
+    let mut keys = path.split('.').peekable();
+    while let Some(key) = keys.next() {
+        let value = match Indexer::get(object, &CelString::from(key)) {
+            Ok(CowVal::Borrowed(value)) => value,
+            _ => return Some(CowVal::Borrowed(&CelNull)),
+        };
+        if keys.peek().is_none() {
+            return Some(CowVal::Borrowed(value));
+        }
+        object = value.downcast_ref::<CelMap<'static>>()?;
+    }
+    None
 }
 
 /// JSON as CEL sees it: whole numbers are `int`, or `uint` above `i64::MAX`, all others `double`.
@@ -111,3 +142,11 @@ fn cel_map(object: &JsonObject) -> CelMap<'static> {
 
 /// The standard library, built once: building it costs far more than evaluating a condition.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// What is wrong with the pattern of a `matches`, in the words of the library that will run it.
+fn pattern_error(pattern: &str) -> Option<String> {
+    let quoted = serde_json::to_string(pattern).ok()?;
+    let program = ENVIRONMENT.compile(&format!("''.matches({quoted})")).ok()?;
+    let error = program.execute(&Context::with_env(Arc::clone(&ENVIRONMENT))).err()?.to_string();
+    error.lines().last().map(|line| line.trim_start_matches("error: ").to_owned())
+}

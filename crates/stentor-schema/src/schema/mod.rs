@@ -1,0 +1,150 @@
+//! A checked schema: [`Schema`].
+
+mod apollo;
+mod check;
+mod directives;
+mod literal;
+mod root;
+mod scope;
+mod value_source;
+
+pub(crate) use self::scope::{Scope, Segment, Strictness};
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use apollo_compiler::{ast::OperationType, validation::Valid};
+
+use crate::{
+    Diagnostics, Feed, RootField, ValueSource,
+    diagnostic::{Mistake, SourceFile},
+    operation::DocumentCache,
+};
+
+/// A schema file that passed every check.
+#[derive(Debug)]
+pub struct Schema {
+    /// In the order of the file.
+    fields: Vec<Arc<RootField>>,
+    by_name: HashMap<OperationType, HashMap<String, Arc<RootField>>>,
+    claims: BTreeSet<String>,
+    /// By object type, then by field.
+    sources: HashMap<String, HashMap<String, ValueSource>>,
+    public: Valid<apollo_compiler::Schema>,
+    file: SourceFile,
+    /// Where each `@resolver` field stands in the file, for [`Schema::require_resolvers`].
+    resolvers: Vec<ResolverField>,
+    /// Documents that were valid for this schema.
+    pub(crate) documents: DocumentCache,
+}
+
+/// What the rest of the configuration means for the checks.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaOptions {
+    /// Whether `[auth]` is configured. Without it `@hasScope`, `@tenant` and claims are errors.
+    pub authentication: bool,
+    /// The claim that `@tenant` compares with.
+    pub tenant_claim: Option<String>,
+}
+
+/// A field that only the embedding program can feed.
+#[derive(Debug)]
+struct ResolverField {
+    /// `Query.bots`, say.
+    coordinate: String,
+    range: std::ops::Range<usize>,
+}
+
+impl Schema {
+    /// Parses and checks `sdl`; `file` is how diagnostics name it.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake found, each with its place and how to mend it.
+    pub fn parse(sdl: &str, file: &str, options: &SchemaOptions) -> Result<Self, Diagnostics> {
+        let file = SourceFile { name: file.to_owned(), text: sdl.to_owned() };
+        match check::check(&file, options) {
+            Ok(checked) => Ok(Self::from_checked(checked, file)),
+            Err(mistakes) => Err(file.diagnostics(mistakes)),
+        }
+    }
+
+    /// The root field of that name.
+    pub fn field(&self, operation: OperationType, name: &str) -> Option<&Arc<RootField>> {
+        self.by_name.get(&operation)?.get(name)
+    }
+
+    /// Every root field, in the order of the file.
+    pub fn fields(&self) -> impl Iterator<Item = &Arc<RootField>> {
+        self.fields.iter()
+    }
+
+    /// The claims that templates, conditions and guards read anywhere; a principal need keep no others.
+    pub fn claims(&self) -> &BTreeSet<String> {
+        &self.claims
+    }
+
+    /// The mistake of a `@resolver` field that no program feeds: one diagnostic for each name that `provided` denies.
+    ///
+    /// `provided` is asked for `Query.bots`, say: the operation's type and the field, whatever the root type's own name.
+    ///
+    /// # Errors
+    ///
+    /// The fields that lack a resolver.
+    pub fn require_resolvers(&self, provided: &dyn Fn(&str) -> bool) -> Result<(), Diagnostics> {
+        let mistakes: Vec<Mistake> = self
+            .resolvers
+            .iter()
+            .filter(|field| !provided(&field.coordinate))
+            .map(ResolverField::missing)
+            .collect();
+        if mistakes.is_empty() { Ok(()) } else { Err(self.file.diagnostics(mistakes)) }
+    }
+
+    /// Where the field of an object takes its value from, if `@from` says so.
+    pub(crate) fn source(&self, object: &str, field: &str) -> Option<&ValueSource> {
+        self.sources.get(object)?.get(field)
+    }
+
+    /// The schema that clients see: without our directives.
+    pub(crate) fn public(&self) -> &Valid<apollo_compiler::Schema> {
+        &self.public
+    }
+
+    fn from_checked(checked: check::Checked, file: SourceFile) -> Self {
+        let resolvers = checked.fields.iter().filter_map(ResolverField::of).collect();
+        let fields: Vec<_> = checked.fields.into_iter().map(|root| Arc::new(root.field)).collect();
+        let mut by_name: HashMap<_, HashMap<_, _>> = HashMap::new();
+        for field in &fields {
+            by_name.entry(field.operation).or_default().insert(field.name.clone(), Arc::clone(field));
+        }
+        Self {
+            fields,
+            by_name,
+            claims: checked.claims,
+            sources: checked.sources,
+            public: checked.public,
+            file,
+            resolvers,
+            documents: DocumentCache::default(),
+        }
+    }
+}
+
+impl ResolverField {
+    fn of(root: &root::CheckedField) -> Option<Self> {
+        matches!(root.field.feed, Feed::Resolver).then(|| Self {
+            coordinate: format!("{}.{}", root.field.operation.default_type_name(), root.field.name),
+            range: root.range.clone(),
+        })
+    }
+
+    fn missing(&self) -> Mistake {
+        Mistake::new(self.range.clone(), format!("nothing resolves `{}`", self.coordinate)).help(format!(
+            "give the program that embeds Stentor a resolver of the name `{}`, or feed the field by a directive",
+            self.coordinate
+        ))
+    }
+}

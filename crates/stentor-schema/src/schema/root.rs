@@ -1,0 +1,397 @@
+//! One root field: what its directives say, checked.
+
+use std::{collections::BTreeSet, ops::Range, time::Duration};
+
+use apollo_compiler::{
+    Node, Schema as ApolloSchema,
+    ast::{Directive, FieldDefinition, OperationType, Value},
+};
+
+use super::{
+    SchemaOptions, Scope,
+    check::{misplaced, name_range},
+    literal::{Literal, range_of},
+};
+use crate::{
+    Condition, Delivery, Feed, Overflow, RootField, ScopeGuard, Template, TenantGuard, TopicFeed,
+    diagnostic::{Mistake, SourceFile, suggestion},
+    template::TemplateKind,
+};
+
+/// A root field without mistakes, and where its name stands.
+pub(super) struct CheckedField {
+    pub(super) field: RootField,
+    pub(super) range: Range<usize>,
+}
+
+/// Checks the directives of one root field.
+pub(super) fn check(
+    schema: &ApolloSchema,
+    file: &SourceFile,
+    options: &SchemaOptions,
+    operation: OperationType,
+    definition: &FieldDefinition,
+) -> Result<CheckedField, Vec<Mistake>> {
+    let mut checker = Checker { schema, file, options, operation, definition, mistakes: Vec::new() };
+    let feed = checker.feed();
+    let guards = checker.guards();
+    let tenant = checker.tenant();
+    let public = checker.public();
+    let delivery = checker.delivery();
+    checker.refuse_from();
+    let range = checker.field_range();
+    match feed {
+        Some(feed) if checker.mistakes.is_empty() => {
+            let claims = event_claims(&feed, &delivery, tenant.as_ref(), options);
+            let name = definition.name.to_string();
+            let field = RootField { operation, name, feed, guards, tenant, public, delivery, claims };
+            Ok(CheckedField { field, range })
+        }
+        _ => Err(checker.mistakes),
+    }
+}
+
+/// The claims that anything on these fields reads, guards included.
+pub(super) fn claims<'a>(
+    fields: impl Iterator<Item = &'a RootField>,
+    options: &SchemaOptions,
+) -> BTreeSet<String> {
+    let mut claims = BTreeSet::new();
+    for field in fields {
+        claims.extend(field.claims.iter().cloned());
+        let resources = field.guards.iter().filter_map(|guard| guard.resource.as_ref());
+        claims.extend(resources.flat_map(Template::claims).map(str::to_owned));
+        claims.extend(field.tenant.as_ref().and(options.tenant_claim.clone()));
+    }
+    claims
+}
+
+/// The claims that decide what an event becomes for a member.
+fn event_claims(
+    feed: &Feed,
+    delivery: &Delivery,
+    tenant: Option<&TenantGuard>,
+    options: &SchemaOptions,
+) -> BTreeSet<String> {
+    let mut claims = BTreeSet::new();
+    if let Feed::Topic(topic) = feed {
+        claims.extend(topic.topic.claims().map(str::to_owned));
+        let conditions = topic.filter.iter().chain(&topic.until);
+        claims.extend(conditions.flat_map(Condition::claims).map(str::to_owned));
+    }
+    claims.extend(delivery.key.iter().flat_map(Template::claims).map(str::to_owned));
+    let tells_tenants_apart = tenant.is_some_and(|tenant| tenant.field.is_some());
+    claims.extend(options.tenant_claim.clone().filter(|_| tells_tenants_apart));
+    claims
+}
+
+struct Checker<'a> {
+    schema: &'a ApolloSchema,
+    file: &'a SourceFile,
+    options: &'a SchemaOptions,
+    operation: OperationType,
+    definition: &'a FieldDefinition,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Checker<'a> {
+    fn feed(&mut self) -> Option<Feed> {
+        let subscribe = self.directive("subscribe");
+        let resolver = self.directive("resolver");
+        match (subscribe, resolver) {
+            (Some(_), Some(resolver)) => {
+                let message = format!("`{}` is fed twice", self.definition.name);
+                self.refuse(name_range(resolver), message, "keep either `@subscribe` or `@resolver`")
+            }
+            (Some(subscribe), None) if self.operation != OperationType::Subscription => {
+                let mistake = misplaced(subscribe, "fields of Subscription")
+                    .help("this field is answered once: feed it by `@resolver`");
+                self.mistakes.push(mistake);
+                None
+            }
+            (Some(subscribe), None) => self.topic_feed(subscribe).map(Feed::Topic),
+            (None, Some(_)) => Some(Feed::Resolver),
+            (None, None) => {
+                let help = match self.operation {
+                    OperationType::Subscription => {
+                        "add `@subscribe(topic: \"…\")`, or `@resolver` if the embedding program feeds it"
+                    }
+                    _ => "add `@resolver`: the embedding program answers it",
+                };
+                self.refuse(self.field_range(), format!("nothing feeds `{}`", self.definition.name), help)
+            }
+        }
+    }
+
+    fn topic_feed(&mut self, subscribe: &'a Node<Directive>) -> Option<TopicFeed> {
+        let topic = self.template(subscribe, "topic", TemplateKind::Topic);
+        let filter = self.condition(subscribe, "where");
+        let until = self.condition(subscribe, "until");
+        let idle_timeout = self.idle_timeout(subscribe);
+        Some(TopicFeed { topic: topic?, filter, until, idle_timeout })
+    }
+
+    fn idle_timeout(&mut self, subscribe: &'a Node<Directive>) -> Option<Duration> {
+        let literal = self.literal(subscribe, "idleTimeout")?;
+        let Some(duration) = parse_duration(literal.text) else {
+            let message = format!("`{}` is not a duration", literal.text);
+            return self.refuse(
+                literal.range,
+                message,
+                "write a whole number and its unit: `500ms`, `30s`, `10m`, `1h`, `7d`",
+            );
+        };
+        if duration < SHORTEST_IDLE_TIMEOUT || duration > LONGEST_IDLE_TIMEOUT {
+            let message = format!("an idle timeout of `{}` is out of range", literal.text);
+            return self.refuse(literal.range, message, "choose one from `1s` to `7d`");
+        }
+        Some(duration)
+    }
+
+    fn guards(&mut self) -> Vec<ScopeGuard> {
+        let definition = self.definition;
+        definition.directives.get_all("hasScope").filter_map(|directive| self.guard(directive)).collect()
+    }
+
+    fn guard(&mut self, directive: &'a Node<Directive>) -> Option<ScopeGuard> {
+        self.require_authentication(directive)?;
+        let scope = self.literal(directive, "scope")?;
+        if scope.text.is_empty() || scope.text.contains(char::is_whitespace) {
+            let message = "a scope is one word";
+            return self.refuse(scope.range, message, "for several scopes write `@hasScope` several times");
+        }
+        let scope = scope.text.to_owned();
+        let mistakes_before = self.mistakes.len();
+        let resource = self.template(directive, "resource", TemplateKind::Resource);
+        (self.mistakes.len() == mistakes_before).then_some(ScopeGuard { scope, resource })
+    }
+
+    fn tenant(&mut self) -> Option<TenantGuard> {
+        let directive = self.directive("tenant")?;
+        self.require_authentication(directive)?;
+        if self.options.tenant_claim.is_none() {
+            let message = "`@tenant` does not know which claim names the tenant";
+            return self.refuse(name_range(directive), message, "set `tenant_claim` in `[auth]`");
+        }
+        let argument = self.literal(directive, "argument");
+        let field = self.literal(directive, "field");
+        if argument.is_none() && field.is_none() {
+            let message = "`@tenant` compares nothing with the tenant claim";
+            return self.refuse(
+                name_range(directive),
+                message,
+                "name an `argument`, or a `field` of the event",
+            );
+        }
+        if let Some(argument) = &argument {
+            self.check_tenant_argument(argument);
+        }
+        if let Some(field) = &field {
+            self.check_tenant_field(field);
+        }
+        let text = |literal: Literal<'_>| literal.text.to_owned();
+        Some(TenantGuard { argument: argument.map(text), field: field.map(text) })
+    }
+
+    fn check_tenant_argument(&mut self, literal: &Literal<'_>) -> Option<()> {
+        let name = literal.text;
+        let Some(argument) = self.definition.argument_by_name(name) else {
+            let names = self.definition.arguments.iter().map(|argument| argument.name.as_str());
+            let help = suggestion(name, names).unwrap_or_else(|| format!("declare it: `{name}: ID!`"));
+            return self.refuse(literal.range.clone(), format!("unknown argument `{name}`"), help);
+        };
+        let text =
+            matches!(argument.ty.inner_named_type().as_str(), "ID" | "String") && !argument.ty.is_list();
+        if !text || !argument.ty.is_non_null() {
+            let message =
+                format!("`{name}` is of type `{}`, which a tenant cannot be compared with", argument.ty);
+            return self.refuse(
+                literal.range.clone(),
+                message,
+                format!("make it `{name}: String!` or `{name}: ID!`"),
+            );
+        }
+        Some(())
+    }
+
+    fn check_tenant_field(&mut self, literal: &Literal<'_>) -> Option<()> {
+        if self.directive("subscribe").is_none() {
+            let message = "`field` is compared with events, and this field has none";
+            return self.refuse(literal.range.clone(), message, "name an `argument` instead");
+        }
+        if literal.text.is_empty() {
+            return self.refuse(literal.range.clone(), "a key must not be empty", "name a key of the event");
+        }
+        Some(())
+    }
+
+    fn public(&mut self) -> bool {
+        let Some(public) = self.directive("public") else { return false };
+        let guard = ["hasScope", "tenant"].into_iter().find(|name| self.definition.directives.has(name));
+        if let Some(guard) = guard {
+            let message = format!("`@public` and `@{guard}` contradict each other");
+            self.refuse::<()>(
+                name_range(public),
+                message,
+                "who needs no principal cannot be asked for one: keep one of them",
+            );
+        }
+        true
+    }
+
+    fn delivery(&mut self) -> Delivery {
+        let mut delivery = Delivery { buffer: None, overflow: Overflow::default(), key: None };
+        let Some(directive) = self.directive("delivery") else { return delivery };
+        if self.operation != OperationType::Subscription {
+            let mistake =
+                misplaced(directive, "fields of Subscription").help("this field is answered once: remove it");
+            self.mistakes.push(mistake);
+            return delivery;
+        }
+        delivery.buffer = self.buffer(directive);
+        delivery.overflow = overflow(directive);
+        delivery.key = self.delivery_key(directive, delivery.overflow);
+        delivery
+    }
+
+    fn buffer(&mut self, directive: &'a Node<Directive>) -> Option<u32> {
+        let value = given(directive, "buffer")?;
+        match value.to_i32().and_then(|buffer| u32::try_from(buffer).ok()) {
+            Some(buffer) if (1..=LARGEST_BUFFER).contains(&buffer) => Some(buffer),
+            _ => self.refuse(
+                range_of(value),
+                "a buffer of that size cannot be kept",
+                format!("choose from 1 to {LARGEST_BUFFER} events"),
+            ),
+        }
+    }
+
+    fn delivery_key(&mut self, directive: &'a Node<Directive>, overflow: Overflow) -> Option<Template> {
+        let literal = self.literal(directive, "key")?;
+        if overflow != Overflow::Latest {
+            let message =
+                "`key` says which events replace each other, and without `overflow: LATEST` none do";
+            return self.refuse(literal.range, message, "add `overflow: LATEST`, or leave `key` out");
+        }
+        if !literal.text.contains("{{") && !literal.text.is_empty() {
+            if literal.text.contains(|character: char| character.is_whitespace() || "{}".contains(character))
+            {
+                let message = format!("`{}` is not a key of an event", literal.text);
+                return self.refuse(
+                    literal.range,
+                    message,
+                    "write one name, or a template such as `{{ event.id }}`",
+                );
+            }
+            return Some(Template::event_key(literal.text));
+        }
+        self.template(directive, "key", TemplateKind::Key)
+    }
+
+    fn refuse_from(&mut self) {
+        if let Some(from) = self.directive("from") {
+            let mistake = misplaced(from, "fields below the root")
+                .help("a root field's value is the event, or what the resolver returns");
+            self.mistakes.push(mistake);
+        }
+    }
+
+    fn require_authentication(&mut self, directive: &Node<Directive>) -> Option<()> {
+        if self.options.authentication {
+            return Some(());
+        }
+        let message = format!("`@{}` needs authentication", directive.name);
+        self.refuse(name_range(directive), message, "configure `[auth]`: without it everyone is anonymous")
+    }
+
+    fn template(
+        &mut self,
+        directive: &'a Node<Directive>,
+        argument: &str,
+        kind: TemplateKind,
+    ) -> Option<Template> {
+        let literal = self.literal(directive, argument)?;
+        let parsed = Template::parse(literal.text, kind, &self.scope(kind == TemplateKind::Key));
+        self.located(&literal, parsed)
+    }
+
+    fn condition(&mut self, directive: &'a Node<Directive>, argument: &str) -> Option<Condition> {
+        let literal = self.literal(directive, argument)?;
+        let compiled = Condition::compile(literal.text, &self.scope(true));
+        self.located(&literal, compiled)
+    }
+
+    fn located<T>(&mut self, literal: &Literal<'_>, result: Result<T, Vec<Mistake>>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(mistakes) => {
+                self.mistakes.extend(mistakes.into_iter().map(|mistake| literal.locate(mistake)));
+                None
+            }
+        }
+    }
+
+    fn scope(&self, event: bool) -> Scope<'a> {
+        Scope {
+            schema: self.schema,
+            arguments: &self.definition.arguments,
+            authentication: self.options.authentication,
+            event,
+        }
+    }
+
+    fn directive(&self, name: &str) -> Option<&'a Node<Directive>> {
+        self.definition.directives.get(name)
+    }
+
+    fn literal(&self, directive: &'a Node<Directive>, argument: &str) -> Option<Literal<'a>> {
+        Literal::of(given(directive, argument)?, self.file)
+    }
+
+    fn refuse<T>(
+        &mut self,
+        range: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Option<T> {
+        self.mistakes.push(Mistake::new(range, message).help(help));
+        None
+    }
+
+    fn field_range(&self) -> Range<usize> {
+        self.definition.name.location().map(|span| span.offset()..span.end_offset()).unwrap_or_default()
+    }
+}
+
+/// An argument that is there and not null.
+fn given<'a>(directive: &'a Node<Directive>, argument: &str) -> Option<&'a Node<Value>> {
+    directive.specified_argument_by_name(argument).filter(|value| !value.is_null())
+}
+
+fn overflow(directive: &Node<Directive>) -> Overflow {
+    match given(directive, "overflow").and_then(|value| value.as_enum()).map(|name| name.as_str()) {
+        Some("CLOSE") => Overflow::Close,
+        Some("DROP_NEWEST") => Overflow::DropNewest,
+        Some("LATEST") => Overflow::Latest,
+        _ => Overflow::DropOldest,
+    }
+}
+
+/// `500ms`, `30s`, `10m`, `1h`, `7d`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_start = text.find(|character: char| !character.is_ascii_digit())?;
+    let (count, unit) = text.split_at(unit_start);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(count.parse::<u64>().ok()?.checked_mul(milliseconds)?))
+}
+
+const SHORTEST_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+const LONGEST_IDLE_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const LARGEST_BUFFER: u32 = 100_000;

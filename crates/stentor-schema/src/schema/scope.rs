@@ -1,0 +1,154 @@
+//! What a template or condition may read: [`Scope`].
+
+use std::ops::Range;
+
+use apollo_compiler::{
+    Node, Schema as ApolloSchema,
+    ast::{InputValueDefinition, Type},
+    schema::ExtendedType,
+};
+
+use crate::diagnostic::{Mistake, suggestion};
+
+/// The names that one template or condition may read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    pub(crate) schema: &'a ApolloSchema,
+    /// The field's arguments.
+    pub(crate) arguments: &'a [Node<InputValueDefinition>],
+    /// Whether there are claims at all: without authentication there are none.
+    pub(crate) authentication: bool,
+    /// Whether there is an event yet.
+    pub(crate) event: bool,
+}
+
+/// A name of a path such as `args.filter.owner`, and where it stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Segment {
+    pub(crate) name: String,
+    pub(crate) range: Range<usize>,
+}
+
+/// How a value that is null, or not a scalar, is looked upon.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Strictness {
+    /// In a condition every value has its use.
+    Any,
+    /// In a template only non-null scalars and enums have a text.
+    Text,
+}
+
+impl Scope<'_> {
+    /// Checks the path below `args`: every argument and input field exists, and can be read by that name.
+    pub(crate) fn check_argument(&self, path: &[Segment], strictness: Strictness) -> Result<(), Mistake> {
+        let Some((first, rest)) = path.split_first() else { return Ok(()) };
+        let mut definition = self.argument(first)?;
+        let mut at = first;
+        for segment in rest {
+            if strictness == Strictness::Text {
+                require_non_null(definition, at)?;
+            }
+            match self.input_field(definition, at, segment)? {
+                Some(field) => (definition, at) = (field, segment),
+                None => return Ok(()),
+            }
+        }
+        if strictness == Strictness::Text {
+            require_non_null(definition, at)?;
+            self.require_leaf(definition, at)?;
+        }
+        Ok(())
+    }
+
+    /// The mistake of reading claims where there are none.
+    pub(crate) fn check_claims(&self, range: Range<usize>) -> Result<(), Mistake> {
+        if self.authentication {
+            return Ok(());
+        }
+        Err(Mistake::new(range, "there are no claims without authentication")
+            .help("configure `[auth]`, or read an argument instead"))
+    }
+
+    /// The roots that can be read here.
+    pub(crate) fn roots(&self) -> Vec<&'static str> {
+        let mut roots = vec!["args"];
+        if self.authentication {
+            roots.push("claims");
+        }
+        if self.event {
+            roots.push("event");
+        }
+        roots
+    }
+
+    fn argument(&self, segment: &Segment) -> Result<&InputValueDefinition, Mistake> {
+        if let Some(found) = self.arguments.iter().find(|argument| argument.name == segment.name.as_str()) {
+            return Ok(found);
+        }
+        let name = &segment.name;
+        let names = self.arguments.iter().map(|argument| argument.name.as_str());
+        let help = suggestion(name, names)
+            .unwrap_or_else(|| format!("the field has no arguments: declare one, `{name}: ID!` say"));
+        Err(Mistake::new(segment.range.clone(), format!("unknown argument `{name}`")).help(help))
+    }
+
+    /// The field `segment` of the input object that `definition` is; `None` where the type says nothing about fields.
+    fn input_field(
+        &self,
+        definition: &InputValueDefinition,
+        at: &Segment,
+        segment: &Segment,
+    ) -> Result<Option<&InputValueDefinition>, Mistake> {
+        let type_name = definition.ty.inner_named_type();
+        if definition.ty.is_list() {
+            let message = format!("`{}` is a list, it has no field `{}`", at.name, segment.name);
+            return Err(Mistake::new(segment.range.clone(), message));
+        }
+        match self.schema.types.get(type_name) {
+            Some(ExtendedType::InputObject(object)) => match object.fields.get(segment.name.as_str()) {
+                Some(field) => Ok(Some(field)),
+                None => {
+                    let message = format!("the input type `{type_name}` has no field `{}`", segment.name);
+                    let mut mistake = Mistake::new(segment.range.clone(), message);
+                    mistake.help = suggestion(&segment.name, object.fields.keys().map(|name| name.as_str()));
+                    Err(mistake)
+                }
+            },
+            Some(ExtendedType::Scalar(scalar)) if !scalar.is_built_in() => Ok(None),
+            _ => {
+                let message = format!("`{}` is of type `{type_name}`, it has no fields", at.name);
+                Err(Mistake::new(segment.range.clone(), message).help(format!("read `{}` itself", at.name)))
+            }
+        }
+    }
+
+    fn require_leaf(&self, definition: &InputValueDefinition, at: &Segment) -> Result<(), Mistake> {
+        let type_name = definition.ty.inner_named_type();
+        if definition.ty.is_list() {
+            return Err(Mistake::new(
+                at.range.clone(),
+                format!("`{}` is a list: it has no text of its own", at.name),
+            )
+            .help("only scalars and enums can stand in a template"));
+        }
+        match self.schema.types.get(type_name) {
+            Some(ExtendedType::InputObject(object)) => {
+                let first = object.fields.keys().next().map_or("field", |name| name.as_str());
+                let message = format!("`{}` is an input object: it has no text of its own", at.name);
+                Err(Mistake::new(at.range.clone(), message)
+                    .help(format!("name one of its fields, `{}.{first}` say", at.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn require_non_null(definition: &InputValueDefinition, at: &Segment) -> Result<(), Mistake> {
+    if definition.ty.is_non_null() {
+        return Ok(());
+    }
+    let required: Type = (*definition.ty).clone().non_null();
+    let message = format!("`{}` may be null: a null has no text", at.name);
+    Err(Mistake::new(at.range.clone(), message)
+        .help(format!("make it non-null: `{}: {required}`", definition.name)))
+}
