@@ -1,1 +1,24 @@
-//! To be written.
+//! Topics, audiences, mailboxes, execution and guards: from a broker's event to the subscriptions that hear it.
+//!
+//! Start with [`Engine`], then [`Session`]. Knows no sockets, no wire envelopes, no raw tokens and no databases.
+
+mod arrivals;
+mod engine;
+mod execution;
+mod gap;
+mod guard;
+mod hub;
+mod limits;
+mod mailbox;
+mod metrics;
+mod outbox;
+mod resolver;
+mod session;
+
+pub use engine::{Engine, EngineConfig};
+pub use gap::{Gap, GapReason};
+pub use limits::Limits;
+pub use metrics::Metrics;
+pub use outbox::{Delivery, Summary};
+pub use resolver::{Call, Resolver, ResolverError, Resolvers};
+pub use session::{OperationId, Session};

@@ -1,0 +1,204 @@
+//! What came from the broker and waits for its audiences: [`Arrivals`].
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use stentor_broker::{BrokerEvent, Sink};
+use tokio::sync::Notify;
+
+use crate::{Gap, Limits, hub::Command};
+
+/// Room for arrivals that a drained queue keeps; what a larger burst needed is given back.
+const KEPT_CAPACITY: usize = 1_024;
+
+/// The queue of one shard of the hub: events of its topics, and commands about them, in one order.
+///
+/// Events are bounded, in number and bytes, for the shard and for each topic; one too many becomes a gap at its place.
+/// Commands are bounded by the operations that give them.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    queue: Mutex<Queue>,
+    news: Notify,
+    limits: QueueLimits,
+}
+
+/// The bounds of one queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueLimits {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+    pub(crate) topic_events: usize,
+}
+
+/// One thing for the shard to do.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Command(Command),
+    Event(Arc<TopicInlet>, TopicEvent),
+}
+
+/// What happened on a topic.
+#[derive(Debug)]
+pub(crate) enum TopicEvent {
+    Gap(Gap),
+    Message(Bytes),
+    Refused(String),
+    Subscribed,
+}
+
+/// One topic, as its shard's queue knows it.
+#[derive(Debug)]
+pub(crate) struct TopicInlet {
+    pub(crate) id: u64,
+    /// Messages of this topic in the queue.
+    waiting: AtomicUsize,
+    /// How many messages were refused since the last accepted one; the count belongs to a marker in the queue.
+    refused: Mutex<Option<Arc<AtomicU64>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    queued: VecDeque<Queued>,
+    events: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Queued {
+    Arrival(Arrival),
+    /// Messages of this topic were refused here; their number may still grow until the entry is taken out.
+    Refused(Arc<TopicInlet>, Arc<AtomicU64>),
+}
+
+impl Arrivals {
+    pub(crate) fn new(limits: QueueLimits) -> Self {
+        Self { queue: Mutex::default(), news: Notify::new(), limits }
+    }
+
+    pub(crate) fn command(&self, command: Command) {
+        self.queue.lock().queued.push_back(Queued::Arrival(Arrival::Command(command)));
+        self.news.notify_one();
+    }
+
+    /// The next arrival, in order.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an arrival is taken out only when it is returned.
+    pub(crate) async fn next(&self) -> Arrival {
+        loop {
+            if let Some(arrival) = self.pop() {
+                return arrival;
+            }
+            self.news.notified().await;
+        }
+    }
+
+    fn pop(&self) -> Option<Arrival> {
+        let mut queue = self.queue.lock();
+        match queue.queued.pop_front() {
+            Some(Queued::Arrival(arrival)) => {
+                if let Arrival::Event(inlet, TopicEvent::Message(payload)) = &arrival {
+                    queue.events -= 1;
+                    queue.bytes -= payload.len();
+                    inlet.waiting.fetch_sub(1, Ordering::Relaxed);
+                }
+                Some(arrival)
+            }
+            Some(Queued::Refused(inlet, count)) => {
+                let mut open = inlet.refused.lock();
+                if open.as_ref().is_some_and(|marker| Arc::ptr_eq(marker, &count)) {
+                    *open = None;
+                }
+                drop(open);
+                let dropped = Some(count.load(Ordering::Relaxed));
+                let gap = TopicEvent::Gap(Gap { dropped, reason: crate::GapReason::Source });
+                Some(Arrival::Event(inlet, gap))
+            }
+            None => {
+                if queue.queued.capacity() > KEPT_CAPACITY {
+                    queue.queued = VecDeque::new();
+                }
+                None
+            }
+        }
+    }
+
+    fn accept(&self, inlet: &Arc<TopicInlet>, event: TopicEvent) {
+        let mut queue = self.queue.lock();
+        if let TopicEvent::Message(payload) = &event {
+            if self.is_full(&queue, inlet, payload.len()) {
+                queue.refuse(inlet);
+                return;
+            }
+            queue.events += 1;
+            queue.bytes += payload.len();
+            inlet.waiting.fetch_add(1, Ordering::Relaxed);
+            *inlet.refused.lock() = None;
+        }
+        queue.queued.push_back(Queued::Arrival(Arrival::Event(Arc::clone(inlet), event)));
+        drop(queue);
+        self.news.notify_one();
+    }
+
+    fn is_full(&self, queue: &Queue, inlet: &TopicInlet, size: usize) -> bool {
+        queue.events >= self.limits.events
+            || queue.bytes + size > self.limits.bytes
+            || inlet.waiting.load(Ordering::Relaxed) >= self.limits.topic_events
+    }
+}
+
+impl Queue {
+    fn refuse(&mut self, inlet: &Arc<TopicInlet>) {
+        let mut open = inlet.refused.lock();
+        if let Some(count) = &*open {
+            count.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let count = Arc::new(AtomicU64::new(1));
+        *open = Some(Arc::clone(&count));
+        self.queued.push_back(Queued::Refused(Arc::clone(inlet), count));
+    }
+}
+
+impl TopicInlet {
+    pub(crate) fn new(id: u64) -> Self {
+        Self { id, waiting: AtomicUsize::new(0), refused: Mutex::new(None) }
+    }
+}
+
+/// What the broker holds of a topic: its way into the queue.
+pub(crate) struct TopicSink {
+    pub(crate) inlet: Arc<TopicInlet>,
+    pub(crate) arrivals: Arc<Arrivals>,
+}
+
+impl Sink for TopicSink {
+    fn deliver(&self, event: BrokerEvent) {
+        let event = match event {
+            BrokerEvent::Gap { dropped, reason } => TopicEvent::Gap(Gap { dropped, reason: reason.into() }),
+            BrokerEvent::Message(payload) => TopicEvent::Message(payload),
+            BrokerEvent::Refused(text) => TopicEvent::Refused(text),
+            BrokerEvent::Subscribed => TopicEvent::Subscribed,
+        };
+        self.arrivals.accept(&self.inlet, event);
+    }
+}
+
+impl Limits {
+    /// The bounds of one of `shards` queues.
+    pub(crate) fn queue(&self, shards: usize) -> QueueLimits {
+        QueueLimits {
+            events: self.queue_events.div_ceil(shards),
+            bytes: self.queue_bytes.div_ceil(shards),
+            topic_events: self.topic_queue_events,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The front of one node: [`Engine`].
+
+use std::{fmt, num::NonZeroUsize, sync::Arc};
+
+use bytes::Bytes;
+use stentor_auth::Principal;
+use stentor_broker::{Broker, PublishError};
+use stentor_schema::{ExecutionResult, GraphQLError, Operation, Request, RootPlan, Schema};
+
+use crate::{
+    Limits, Metrics, Resolvers, Session,
+    execution::{Answering, Order},
+    hub::Hub,
+    outbox::Outbox,
+};
+
+/// Everything between a broker and the connections of one node. A handle: clones share.
+#[derive(Clone)]
+pub struct Engine(pub(crate) Arc<Parts>);
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineConfig {
+    /// The checked schema.
+    pub schema: Schema,
+    /// Where events come from.
+    pub broker: Arc<dyn Broker>,
+    /// What answers the schema's `@resolver` fields.
+    pub resolvers: Resolvers,
+    /// Bounds.
+    pub limits: Limits,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Whether root fields without `@public` need a principal.
+    pub authentication: bool,
+    /// Tasks that share the topics; one for each processor when `None`.
+    pub shards: Option<NonZeroUsize>,
+}
+
+pub(crate) struct Parts {
+    pub(crate) schema: Schema,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) answering: Arc<Answering>,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) hub: Hub,
+}
+
+impl Engine {
+    /// Starts the hub on the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start(config: EngineConfig) -> Self {
+        let EngineConfig { schema, broker, resolvers, limits, metrics, authentication, shards } = config;
+        let metrics = Arc::new(metrics);
+        let shards =
+            shards.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let hub = Hub::start(&broker, &limits, &metrics, shards);
+        let answering = Arc::new(Answering { resolvers, authentication });
+        Self(Arc::new(Parts { schema, broker, answering, limits, metrics, hub }))
+    }
+
+    /// Begins a connection; `number` names it in the log.
+    pub fn session(&self, number: u64) -> Session {
+        let limit = self.0.limits.connection_bytes;
+        let outbox = Outbox::new(number, limit, Arc::clone(&self.0.metrics));
+        Session::new(self.clone(), Arc::new(outbox))
+    }
+
+    /// Parses and validates a request, without running it.
+    ///
+    /// # Errors
+    ///
+    /// What the client did wrong.
+    pub fn prepare(&self, request: &Request) -> Result<Operation, Vec<GraphQLError>> {
+        self.0.schema.plan(request, &self.0.limits.operation)
+    }
+
+    /// Whether `principal` may run every root field of `plan`.
+    ///
+    /// # Errors
+    ///
+    /// The first that it may not run.
+    pub fn authorize(&self, plan: &RootPlan, principal: Option<&Principal>) -> Result<(), GraphQLError> {
+        self.0.answering.authorize(plan, principal)
+    }
+
+    /// Runs a query: its root fields are resolved together.
+    pub async fn query(&self, plan: &RootPlan, principal: Option<&Arc<Principal>>) -> ExecutionResult {
+        self.0.answering.respond(plan, Order::Concurrent, principal).await
+    }
+
+    /// Runs a mutation: its root fields are resolved one after another.
+    pub async fn mutate(&self, plan: &RootPlan, principal: Option<&Arc<Principal>>) -> ExecutionResult {
+        self.0.answering.respond(plan, Order::Serial, principal).await
+    }
+
+    /// Sends an event to every node's subscribers of `topic`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broker::publish`].
+    pub async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), PublishError> {
+        self.0.broker.publish(topic, payload).await
+    }
+
+    /// The schema it serves.
+    pub fn schema(&self) -> &Schema {
+        &self.0.schema
+    }
+
+    /// The broker it listens to.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.0.broker
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Engine").field("broker", &self.0.broker.kind()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! Queries and mutations: [`respond`].
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::{FutureExt, future::join_all};
+use serde_json::Value;
+use stentor_auth::Principal;
+use stentor_schema::{ErrorCode, ExecutionResult, Feed, GraphQLError, RootCall, RootPlan};
+
+use crate::{Call, Resolvers, guard::authorize};
+
+/// What every root field is answered with.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pub(crate) resolvers: Resolvers,
+    pub(crate) authentication: bool,
+}
+
+/// Whether root fields may be answered together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    /// Query: together.
+    Concurrent,
+    /// Mutation: one after another, in the order of the document.
+    Serial,
+}
+
+impl Answering {
+    /// Answers every root field, and projects the values.
+    pub(crate) async fn respond(
+        &self,
+        plan: &RootPlan,
+        order: Order,
+        principal: Option<&Arc<Principal>>,
+    ) -> ExecutionResult {
+        let values = match order {
+            Order::Concurrent => join_all(plan.calls.iter().map(|call| self.answer(call, principal))).await,
+            Order::Serial => {
+                let mut values = Vec::with_capacity(plan.calls.len());
+                for call in &plan.calls {
+                    values.push(self.answer(call, principal).await);
+                }
+                values
+            }
+        };
+        plan.respond(values)
+    }
+
+    /// The first root field that `principal` may not run, as an error for the client.
+    pub(crate) fn authorize(
+        &self,
+        plan: &RootPlan,
+        principal: Option<&Principal>,
+    ) -> Result<(), GraphQLError> {
+        plan.calls.iter().try_for_each(|call| self.authorize_call(call, principal))
+    }
+
+    fn authorize_call(&self, call: &RootCall, principal: Option<&Principal>) -> Result<(), GraphQLError> {
+        if self.authentication { authorize(&call.field, &call.arguments, principal) } else { Ok(()) }
+    }
+
+    async fn answer(
+        &self,
+        call: &RootCall,
+        principal: Option<&Arc<Principal>>,
+    ) -> Result<Value, GraphQLError> {
+        self.authorize_call(call, principal.map(Arc::as_ref))?;
+        if matches!(call.field.feed, Feed::Version) {
+            return Ok(Value::from(env!("CARGO_PKG_VERSION")));
+        }
+        let coordinate = format!("{}.{}", call.field.operation.default_type_name(), call.field.name);
+        let Some(resolver) = self.resolvers.get(&coordinate) else {
+            return Err(GraphQLError::new(ErrorCode::InternalServerError, "nothing answers this field"));
+        };
+        let call = Call { arguments: Arc::clone(&call.arguments), principal: principal.cloned() };
+        match AssertUnwindSafe(resolver.resolve(call)).catch_unwind().await {
+            Ok(outcome) => outcome.map_err(GraphQLError::from),
+            Err(_) => {
+                tracing::error!(field = coordinate, "a resolver panicked; its field failed");
+                Err(GraphQLError::new(ErrorCode::InternalServerError, "the field could not be resolved"))
+            }
+        }
+    }
+}

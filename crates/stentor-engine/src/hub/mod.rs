@@ -1,0 +1,136 @@
+//! Topics and their audiences on this node: [`Hub`].
+//!
+//! Each shard is one task that owns its topics outright, so nothing here is locked: events and commands reach it
+//! through one queue, in one order, which is what makes "only events that arrived after it joined" true.
+
+mod audience;
+mod idle;
+mod shard;
+mod topic;
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use stentor_broker::Broker;
+use stentor_schema::{JsonObject, SubscriptionPlan};
+use tokio::task::JoinHandle;
+
+use crate::{Limits, Metrics, OperationId, arrivals::Arrivals, outbox::Outbox};
+
+/// The shards of one node, and which of them owns a topic.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    shards: Box<[Arc<Arrivals>]>,
+    tasks: Box<[JoinHandle<()>]>,
+    hasher: RandomState,
+    next_member: AtomicU64,
+}
+
+/// What a shard is told to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Join(Box<Join>),
+    Leave { topic: Arc<str>, audience: AudienceKey, member: MemberId },
+}
+
+/// A subscription that enters an audience.
+#[derive(Debug)]
+pub(crate) struct Join {
+    topic: Arc<str>,
+    audience: AudienceKey,
+    id: MemberId,
+    member: Member,
+    plan: SubscriptionPlan,
+    claims: JsonObject,
+    tenants: Vec<String>,
+}
+
+/// Where a subscription is a member, so that it can leave.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    topic: Arc<str>,
+    audience: AudienceKey,
+    member: MemberId,
+}
+
+/// A digest of everything that the members of an audience have in common, apart from the topic.
+///
+/// 256 bits of BLAKE3: members never share an audience by accident or by design.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct AudienceKey([u8; 32]);
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct MemberId(u64);
+
+/// One subscription in an audience: its connection, and which of its operations.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) operation: OperationId,
+}
+
+/// What a subscription brings with it when it joins.
+pub(crate) struct Entry {
+    pub(crate) topic: String,
+    pub(crate) plan: SubscriptionPlan,
+    /// The claims that are part of the audience's key.
+    pub(crate) claims: JsonObject,
+    /// The principal's tenants, for `@tenant(field)`; they are among those claims.
+    pub(crate) tenants: Vec<String>,
+}
+
+impl Hub {
+    /// Starts `shards` tasks on the current runtime.
+    pub(crate) fn start(
+        broker: &Arc<dyn Broker>,
+        limits: &Limits,
+        metrics: &Arc<Metrics>,
+        shards: usize,
+    ) -> Self {
+        let queues: Box<[_]> = (0..shards).map(|_| Arc::new(Arrivals::new(limits.queue(shards)))).collect();
+        let tasks = queues
+            .iter()
+            .map(|queue| {
+                let shard = shard::Shard::new(Arc::clone(broker), Arc::clone(queue), Arc::clone(metrics));
+                tokio::spawn(shard.run())
+            })
+            .collect();
+        Self { shards: queues, tasks, hasher: RandomState::new(), next_member: AtomicU64::new(0) }
+    }
+
+    /// Puts a subscription into the audience it belongs to. What it hears reaches its outbox.
+    pub(crate) fn join(&self, entry: Entry, member: Member) {
+        let Entry { topic, plan, claims, tenants } = entry;
+        let topic: Arc<str> = topic.into();
+        let audience = AudienceKey(blake3::hash(plan.audience_key(&claims).as_bytes()).into());
+        let id = MemberId(self.next_member.fetch_add(1, Ordering::Relaxed));
+        let membership = Membership { topic: Arc::clone(&topic), audience, member: id };
+        member.outbox.set_membership(member.operation, membership);
+        let queue = self.queue(&topic);
+        queue.command(Command::Join(Box::new(Join { topic, audience, id, member, plan, claims, tenants })));
+    }
+
+    pub(crate) fn leave(&self, membership: Membership) {
+        let Membership { topic, audience, member } = membership;
+        let queue = self.queue(&topic);
+        queue.command(Command::Leave { topic, audience, member });
+    }
+
+    fn queue(&self, topic: &str) -> &Arrivals {
+        let place = self.hasher.hash_one(topic) as usize % self.shards.len();
+        &self.shards[place]
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}

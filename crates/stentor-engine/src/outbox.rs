@@ -1,0 +1,409 @@
+//! What waits for one connection: [`Outbox`], and what its driver takes from it: [`Delivery`].
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use stentor_schema::{ExecutionResult, GraphQLError};
+use tokio::time::Instant;
+
+use crate::{
+    Gap, Metrics, OperationId,
+    gap::Gaps,
+    hub::Membership,
+    mailbox::{Capacity, Mailbox, Put},
+};
+
+/// How long a loss waits for an event to ride on before it is told by itself.
+const LONE_GAP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often one operation's losses are logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a connection's driver has to do next.
+#[derive(Debug)]
+pub enum Delivery {
+    /// The operation ended by itself; nothing follows for it.
+    Complete(OperationId, Summary),
+    /// The operation failed; nothing follows for it.
+    Error(OperationId, Vec<GraphQLError>, Summary),
+    /// A loss that no event leaves with.
+    Gap(OperationId, Gap),
+    /// The subscription listens: every event from here on is delivered or counted as lost.
+    Live(OperationId),
+    /// A result, and a loss just before it.
+    Next(OperationId, ExecutionResult, Option<Gap>),
+    /// A subscription that must not lose events has lost one: close with 1013.
+    Overflow(OperationId),
+}
+
+/// What an ended operation did, for the log.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The root field.
+    pub field: Arc<str>,
+    /// Results handed to the connection.
+    pub delivered: u64,
+    /// Events that gave way in its mailbox, and those that never reached the node as far as their number is known.
+    pub dropped: u64,
+}
+
+/// The mailboxes of one connection. The hub puts in, the connection's driver takes out; both hold it briefly.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    metrics: Arc<Metrics>,
+    /// Bytes that may wait in all mailboxes together.
+    bytes_limit: usize,
+    /// The connection's number in the log.
+    connection: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In the order of their ids, which count up.
+    operations: Vec<(OperationId, Box<Running>)>,
+    schedule: Schedule,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+struct Schedule {
+    /// Those that have something to deliver, in turn.
+    ready: VecDeque<OperationId>,
+    /// Bytes in all mailboxes.
+    bytes: usize,
+    /// When the first lone gap must be told.
+    gap_deadline: Option<Instant>,
+    waker: Option<Waker>,
+}
+
+/// One running operation, as its connection sees it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    mailbox: Mailbox,
+    membership: Option<Membership>,
+    summary: Summary,
+    /// Losses taken out of the mailbox of which all but the last are told before their event.
+    gaps: Gaps,
+    held: Option<ExecutionResult>,
+    liveness: Liveness,
+    ending: Option<Ending>,
+    listed: bool,
+    logged: Option<Instant>,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Liveness {
+    Waiting,
+    Untold,
+    Told,
+}
+
+#[derive(Debug)]
+enum Ending {
+    Complete,
+    Error(Vec<GraphQLError>),
+    Overflow,
+}
+
+impl Outbox {
+    pub(crate) fn new(connection: u64, bytes_limit: usize, metrics: Arc<Metrics>) -> Self {
+        Self { state: Mutex::default(), metrics, bytes_limit, connection }
+    }
+
+    /// Makes room for an operation; `id` is larger than every earlier one.
+    pub(crate) fn open(&self, id: OperationId, field: Arc<str>, capacity: Capacity) {
+        let running = Running {
+            mailbox: Mailbox::new(capacity),
+            membership: None,
+            summary: Summary { field, ..Summary::default() },
+            gaps: Gaps::default(),
+            held: None,
+            liveness: Liveness::Waiting,
+            ending: None,
+            listed: false,
+            logged: None,
+        };
+        let mut state = self.state.lock();
+        debug_assert!(state.operations.last().is_none_or(|(last, _)| *last < id), "ids count up");
+        if state.operations.len() == state.operations.capacity() {
+            // Most connections run one operation: growth from none to four would waste three of them.
+            let more = state.operations.len().max(1);
+            state.operations.reserve_exact(more);
+        }
+        state.operations.push((id, Box::new(running)));
+        self.metrics.operations.increment(1.0);
+    }
+
+    pub(crate) fn set_membership(&self, id: OperationId, membership: Membership) {
+        self.with(id, |_, running| running.membership = Some(membership));
+    }
+
+    /// Takes an operation out, with everything that waits for it.
+    pub(crate) fn remove(&self, id: OperationId) -> Option<(Summary, Option<Membership>)> {
+        let mut state = self.state.lock();
+        let place = state.place(id)?;
+        let (_, running) = state.operations.remove(place);
+        state.schedule.bytes -= running.mailbox.bytes();
+        self.metrics.operations.decrement(1.0);
+        Some((running.summary, running.membership))
+    }
+
+    /// Takes every operation out.
+    pub(crate) fn remove_all(&self) -> Vec<(OperationId, Summary, Option<Membership>)> {
+        let ids: Vec<_> = self.state.lock().operations.iter().map(|(id, _)| *id).collect();
+        ids.into_iter()
+            .filter_map(|id| self.remove(id).map(|(summary, membership)| (id, summary, membership)))
+            .collect()
+    }
+
+    /// Puts an event into an operation's mailbox; one for an operation that has ended is nobody's.
+    pub(crate) fn put(
+        &self,
+        id: OperationId,
+        result: &ExecutionResult,
+        key: Option<&Arc<str>>,
+        now: Instant,
+    ) {
+        self.with(id, |schedule, running| {
+            if running.ending.is_some() {
+                return;
+            }
+            let before = running.mailbox.bytes();
+            let room = self.bytes_limit.saturating_sub(schedule.bytes);
+            let outcome = running.mailbox.put(result, key, room, now);
+            schedule.bytes = schedule.bytes + running.mailbox.bytes() - before;
+            match outcome {
+                Put::Kept => {}
+                Put::Dropped(count) => self.count_dropped(running, count),
+                Put::Overflowed => running.ending = Some(Ending::Overflow),
+            }
+            schedule.list(id, running);
+        });
+    }
+
+    /// Puts in the one result of a query or mutation, which nothing displaces, and ends it.
+    pub(crate) fn answer(&self, id: OperationId, result: &ExecutionResult, now: Instant) {
+        self.with(id, |schedule, running| {
+            running.mailbox.put(result, None, usize::MAX, now);
+            schedule.bytes += running.mailbox.bytes();
+            running.ending = Some(Ending::Complete);
+            schedule.list(id, running);
+        });
+    }
+
+    /// Notes a loss of the operation's topic behind everything that waits.
+    pub(crate) fn lose(&self, id: OperationId, gap: Gap, now: Instant) {
+        self.with(id, |schedule, running| {
+            running.summary.dropped += gap.dropped.unwrap_or(0);
+            running.mailbox.lose(gap, now);
+            schedule.await_gap(&running.mailbox);
+            schedule.wake();
+        });
+    }
+
+    /// The operation's topic is listened to.
+    pub(crate) fn live(&self, id: OperationId) {
+        self.with(id, |schedule, running| {
+            if running.liveness == Liveness::Waiting {
+                running.liveness = Liveness::Untold;
+                schedule.list(id, running);
+            }
+        });
+    }
+
+    /// The operation ends once what waits for it has been delivered.
+    pub(crate) fn complete(&self, id: OperationId) {
+        self.end(id, Ending::Complete);
+    }
+
+    /// The operation fails once what waits for it has been delivered.
+    pub(crate) fn fail(&self, id: OperationId, errors: Vec<GraphQLError>) {
+        self.end(id, Ending::Error(errors));
+    }
+
+    /// What to do next; when there is nothing, the task of `context` is woken once there is.
+    pub(crate) fn poll_next(&self, context: &mut Context<'_>, now: Instant) -> Poll<Delivery> {
+        let mut state = self.state.lock();
+        while let Some(id) = state.schedule.ready.pop_front() {
+            if let Some(delivery) = self.take(&mut state, id, now) {
+                return Poll::Ready(delivery);
+            }
+        }
+        if let Some(delivery) = self.take_lone_gap(&mut state, now) {
+            return Poll::Ready(delivery);
+        }
+        state.schedule.rest(context.waker());
+        Poll::Pending
+    }
+
+    /// When `poll_next` must be called again although nothing woke the task.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.state.lock().schedule.gap_deadline
+    }
+
+    fn end(&self, id: OperationId, ending: Ending) {
+        self.with(id, |schedule, running| {
+            running.ending.get_or_insert(ending);
+            schedule.list(id, running);
+        });
+    }
+
+    fn with(&self, id: OperationId, act: impl FnOnce(&mut Schedule, &mut Running)) {
+        let state = &mut *self.state.lock();
+        if let Some(place) = state.place(id) {
+            act(&mut state.schedule, &mut state.operations[place].1);
+        }
+    }
+
+    fn take(&self, state: &mut State, id: OperationId, now: Instant) -> Option<Delivery> {
+        let place = state.place(id)?;
+        let running = &mut state.operations[place].1;
+        running.listed = false;
+        let delivery = self.take_from(&mut state.schedule, id, running, now);
+        if matches!(delivery, Some(Delivery::Complete(..) | Delivery::Error(..))) {
+            state.operations.remove(place);
+            self.metrics.operations.decrement(1.0);
+            return delivery;
+        }
+        if delivery.is_some() && running.has_more() {
+            state.schedule.list(id, running);
+        }
+        state.schedule.await_gap(&running.mailbox);
+        delivery
+    }
+
+    fn take_from(
+        &self,
+        schedule: &mut Schedule,
+        id: OperationId,
+        running: &mut Running,
+        now: Instant,
+    ) -> Option<Delivery> {
+        if running.liveness == Liveness::Untold {
+            running.liveness = Liveness::Told;
+            return Some(Delivery::Live(id));
+        }
+        if running.held.is_none()
+            && let Some(item) = running.mailbox.take()
+        {
+            schedule.bytes -= item.result.bytes().len();
+            running.gaps = item.gaps;
+            running.held = Some(item.result);
+        }
+        if let Some(result) = running.take_held(id, |running, gap| self.tell(id, running, gap, now)) {
+            return Some(result);
+        }
+        match running.ending.take()? {
+            Ending::Complete => Some(Delivery::Complete(id, running.summary.clone())),
+            Ending::Error(errors) => Some(Delivery::Error(id, errors, running.summary.clone())),
+            Ending::Overflow => Some(Delivery::Overflow(id)),
+        }
+    }
+
+    fn take_lone_gap(&self, state: &mut State, now: Instant) -> Option<Delivery> {
+        if state.schedule.gap_deadline? > now {
+            return None;
+        }
+        state.schedule.gap_deadline = None;
+        let mut delivery = None;
+        for (id, running) in &mut state.operations {
+            if delivery.is_none()
+                && let Some(gap) = running.mailbox.take_lone_gap(now, LONE_GAP_PATIENCE)
+            {
+                self.tell(*id, running, gap, now);
+                delivery = Some(Delivery::Gap(*id, gap));
+            }
+            state.schedule.await_gap(&running.mailbox);
+        }
+        delivery
+    }
+
+    fn count_dropped(&self, running: &mut Running, count: u64) {
+        running.summary.dropped += count;
+        self.metrics.dropped(crate::GapReason::SlowConsumer, count);
+    }
+
+    /// A gap is about to be told to the client: the metric and the log see it too.
+    fn tell(&self, id: OperationId, running: &mut Running, gap: Gap, now: Instant) {
+        self.metrics.gap(gap.reason);
+        if running.logged.is_some_and(|logged| now < logged + LOG_INTERVAL) {
+            return;
+        }
+        running.logged = Some(now);
+        tracing::warn!(
+            connection = self.connection,
+            operation = id.0,
+            field = %running.summary.field,
+            reason = gap.reason.as_str(),
+            dropped = gap.dropped,
+            "a subscription was told that it lost events"
+        );
+    }
+}
+
+impl State {
+    fn place(&self, id: OperationId) -> Option<usize> {
+        self.operations.binary_search_by_key(&id, |(id, _)| *id).ok()
+    }
+}
+
+impl Schedule {
+    /// Nothing is ready: remembers whom to wake, and gives back what a burst needed.
+    fn rest(&mut self, waker: &Waker) {
+        if self.ready.capacity() > 16 {
+            self.ready = VecDeque::new();
+        }
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    fn list(&mut self, id: OperationId, running: &mut Running) {
+        if !running.listed {
+            running.listed = true;
+            self.ready.push_back(id);
+            self.wake();
+        }
+    }
+
+    fn await_gap(&mut self, mailbox: &Mailbox) {
+        if let Some(since) = mailbox.lone_gap_since() {
+            let due = since + LONE_GAP_PATIENCE;
+            self.gap_deadline = Some(self.gap_deadline.map_or(due, |known| known.min(due)));
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Running {
+    fn has_more(&self) -> bool {
+        self.held.is_some() || !self.mailbox.is_empty() || self.ending.is_some()
+    }
+
+    /// The event taken from the mailbox, after every gap before it but the last has been told by itself.
+    fn take_held(&mut self, id: OperationId, mut tell: impl FnMut(&mut Self, Gap)) -> Option<Delivery> {
+        self.held.as_ref()?;
+        let several = self.gaps.is_several();
+        let gap = self.gaps.pop();
+        if let Some(gap) = gap {
+            tell(self, gap);
+            if several {
+                return Some(Delivery::Gap(id, gap));
+            }
+        }
+        let result = self.held.take()?;
+        self.summary.delivered += 1;
+        Some(Delivery::Next(id, result, gap))
+    }
+}
