@@ -3,5 +3,13 @@
 //! Speaks topics and bytes, and nothing else: no GraphQL, no identities, no HTTP.
 
 mod broker;
+mod memory;
+mod redis;
+#[cfg(feature = "testing")]
+pub mod testing;
 
-pub use broker::{Broker, BrokerEvent, BrokerState, GapReason, PublishError, Sink};
+pub use self::{
+    broker::{Broker, BrokerEvent, BrokerState, GapReason, PublishError, Sink},
+    memory::MemoryBroker,
+    redis::{ConfigError, NotReady, RedisBroker, RedisConfig},
+};

@@ -1,0 +1,220 @@
+//! A real server to try things on: [`RedisServer`].
+
+use std::{
+    fmt,
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, TcpListener},
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+};
+
+use redis::{Client, Value, aio::MultiplexedConnection};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::PATIENCE;
+
+/// A `redis-server` of one's own: on a free loopback port, in a temporary folder, without persistence.
+///
+/// Its process ends when it is dropped, also by a panic.
+pub struct RedisServer {
+    port: u16,
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts a server and waits until it accepts connections.
+    ///
+    /// # Panics
+    ///
+    /// When `redis-server` is not installed, or does not start.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut server = Self { port: 0, folder, process: None };
+        let mut output = String::new();
+        // Between the finding of a free port and its use somebody else may take it.
+        for _ in 0..ATTEMPTS {
+            server.port = free_port();
+            match server.launch().await {
+                Ok(()) => return server,
+                Err(text) => output = text,
+            }
+        }
+        panic!("redis-server does not start; it says:\n{output}");
+    }
+
+    /// The URL at which a broker reaches it.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it where it stands (SIGSTOP): its connections stay open and are answered by nobody.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`Self::stop`].
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn cont(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Ends it without a chance to say goodbye (SIGKILL), and waits for its end. Nothing happens if it does not run.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not allow it.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("one's own process can be ended");
+            process.wait().expect("one's own process can be waited for");
+        }
+    }
+
+    /// Starts it anew on the same port, after [`Self::kill`] if it still runs; what it knew is forgotten.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn restart(&mut self) {
+        self.kill();
+        if let Err(output) = self.launch().await {
+            panic!("redis-server does not start again on port {}; it says:\n{output}", self.port);
+        }
+    }
+
+    /// A new connection to it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn client(&self) -> MultiplexedConnection {
+        let client = Client::open(self.url()).expect("the URL is right");
+        let connection = client.get_multiplexed_async_connection().await;
+        connection.unwrap_or_else(|error| panic!("{self:?} does not answer: {error}"))
+    }
+
+    /// Runs one command, given word by word, on a connection of its own.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer, or answers with an error.
+    pub async fn command(&self, words: &[&str]) -> Value {
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(word);
+        }
+        let answer = command.query_async(&mut self.client().await).await;
+        answer.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Runs one command that is answered with text.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::command`], and when the answer is no text.
+    pub async fn text(&self, words: &[&str]) -> String {
+        redis::from_redis_value(self.command(words).await).expect("the answer is text")
+    }
+
+    /// How many connections listen to `channel`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::command`].
+    pub async fn listeners(&self, channel: &str) -> u64 {
+        let answer = self.command(&["PUBSUB", "NUMSUB", channel]).await;
+        let (_, count): (String, u64) = redis::from_redis_value(answer).expect("a name and a number");
+        count
+    }
+
+    /// Publishes `payload` as a program of its own would do, and says how many connections it was sent to.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::command`].
+    pub async fn publish(&self, channel: &str, payload: &str) -> u64 {
+        let answer = self.command(&["PUBLISH", channel, payload]).await;
+        redis::from_redis_value(answer).expect("a number")
+    }
+
+    /// Starts the process; an error is what it wrote before it ended.
+    async fn launch(&mut self) -> Result<(), String> {
+        let mut process = Command::new(PROGRAM)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .arg("--dir")
+            .arg(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{PROGRAM} cannot be started ({error}); install it with `make setup`")
+            });
+        let output = process.stdout.take().expect("it is piped");
+        self.process = Some(process);
+        match timeout(PATIENCE, read_until_ready(output)).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err("nothing".into()),
+            Err(_) => Err(format!("nothing for {PATIENCE:?}")),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("the server runs");
+        kill_process(Pid::from_child(process), signal).expect("one's own process takes signals");
+    }
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisServer").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Tells when the server is ready, or what it wrote before its end. Reads on to the end, for a full pipe would stop it.
+fn read_until_ready(output: ChildStdout) -> oneshot::Receiver<Result<(), String>> {
+    let (sender, receiver) = oneshot::channel();
+    thread::spawn(move || {
+        let mut sender = Some(sender);
+        let mut text = String::new();
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if line.contains(READY) {
+                // Nobody waits any more if the test has ended already.
+                let _ = sender.take().map(|sender| sender.send(Ok(())));
+            } else if sender.is_some() {
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        let _ = sender.take().map(|sender| sender.send(Err(text)));
+    });
+    receiver
+}
+
+const PROGRAM: &str = "redis-server";
+const ATTEMPTS: usize = 5;
+
+/// What Redis and Valkey write when they accept connections.
+const READY: &str = "Ready to accept connections";

@@ -1,0 +1,128 @@
+//! A sink that remembers: [`RecordingSink`].
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{sync::mpsc, time::timeout};
+
+use super::PATIENCE;
+use crate::{Broker, BrokerEvent, GapReason, Sink};
+
+/// A sink that passes everything on to its [`Heard`].
+#[derive(Debug)]
+pub struct RecordingSink {
+    events: mpsc::UnboundedSender<BrokerEvent>,
+}
+
+/// What a [`RecordingSink`] was told, in order.
+#[derive(Debug)]
+pub struct Heard {
+    events: mpsc::UnboundedReceiver<BrokerEvent>,
+    /// What was taken out already, for the panic's text.
+    before: Vec<BrokerEvent>,
+}
+
+impl RecordingSink {
+    /// Makes a sink, and the place where it can be seen what the sink was told.
+    pub fn new() -> (Arc<Self>, Heard) {
+        let (sender, events) = mpsc::unbounded_channel();
+        (Arc::new(Self { events: sender }), Heard { events, before: Vec::new() })
+    }
+
+    /// Subscribes a new sink to `topic`, which `broker` alone holds from then on.
+    pub fn subscribe(broker: &dyn Broker, topic: &str) -> Heard {
+        let (sink, heard) = Self::new();
+        broker.subscribe(topic, sink);
+        heard
+    }
+}
+
+impl Sink for RecordingSink {
+    fn deliver(&self, event: BrokerEvent) {
+        // A test that has seen enough may drop its end.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Heard {
+    /// The next event; `None` when none comes within `patience`, or ever, since the broker has dropped the sink.
+    pub async fn next(&mut self, patience: Duration) -> Option<BrokerEvent> {
+        let event = timeout(patience, self.events.recv()).await.ok().flatten()?;
+        self.before.push(event.clone());
+        Some(event)
+    }
+
+    /// Waits for the next event, which must be `expected`.
+    ///
+    /// # Panics
+    ///
+    /// When it is another, or when none comes within [`PATIENCE`].
+    pub async fn expect(&mut self, expected: BrokerEvent) {
+        let event = self.next(PATIENCE).await;
+        assert!(
+            event.as_ref() == Some(&expected),
+            "expected {expected:?}, heard {event:?}\n{}",
+            self.transcript()
+        );
+    }
+
+    /// Waits for [`BrokerEvent::Subscribed`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_subscribed(&mut self) {
+        self.expect(BrokerEvent::Subscribed).await;
+    }
+
+    /// Waits for a message with this payload.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_message(&mut self, payload: impl Into<Bytes>) {
+        self.expect(BrokerEvent::Message(payload.into())).await;
+    }
+
+    /// Waits for the gap of a lost connection.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_gap(&mut self) {
+        self.expect(BrokerEvent::Gap { dropped: None, reason: GapReason::BrokerReconnect }).await;
+    }
+
+    /// Nothing waits to be taken out at this moment.
+    ///
+    /// # Panics
+    ///
+    /// When something does.
+    pub fn expect_nothing(&mut self) {
+        if let Ok(event) = self.events.try_recv() {
+            panic!("expected nothing, heard {event:?}\n{}", self.transcript());
+        }
+    }
+
+    /// Waits until the broker has dropped the sink, which must hear nothing before that.
+    ///
+    /// # Panics
+    ///
+    /// When it hears something, or is not dropped within [`PATIENCE`].
+    pub async fn expect_dropped(&mut self) {
+        match timeout(PATIENCE, self.events.recv()).await {
+            Ok(None) => {}
+            Ok(Some(event)) => panic!("expected no more, heard {event:?}\n{}", self.transcript()),
+            Err(_) => panic!("the broker still holds the sink\n{}", self.transcript()),
+        }
+    }
+
+    fn transcript(&self) -> String {
+        let first = self.before.len().saturating_sub(SHOWN);
+        let events: Vec<_> = self.before[first..].iter().map(|event| format!("{event:.80?}")).collect();
+        format!("the last of {} events:\n  {}", self.before.len(), events.join("\n  "))
+    }
+}
+
+/// How many events a panic shows.
+const SHOWN: usize = 10;
