@@ -1,15 +1,25 @@
 //! What a client asked for: [`Operation`].
 
 mod cache;
+mod coerce;
+mod compile;
 mod document;
+mod introspection;
+mod key;
+mod leaf;
+mod limits;
+mod plan;
+mod project;
+mod respond;
+mod selection;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
-use serde_json::Value;
 
 pub(crate) use self::cache::DocumentCache;
-use crate::{Event, GraphQLError, JsonObject, Malformed, RenderError, RootField, Schema};
+use self::{project::Projector, respond::Entry, selection::RootSelection};
+use crate::{Event, Feed, JsonObject, Malformed, RenderError, RootField, TemplateScope};
 
 /// A GraphQL request, as every transport brings it.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +63,8 @@ pub enum Operation {
 pub struct RootPlan {
     /// The root fields that something must feed, in the order of the response. Introspection is not among them.
     pub calls: Vec<RootCall>,
+    /// Every key of the response, in its order.
+    entries: Vec<Entry>,
 }
 
 /// One root field of a query or mutation.
@@ -67,12 +79,14 @@ pub struct RootCall {
 }
 
 /// A subscription.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SubscriptionPlan {
     /// The root field.
     pub field: Arc<RootField>,
     /// Its coerced arguments.
     pub arguments: Arc<JsonObject>,
+    /// What is selected: shared with every plan of the same document, unless a variable changes it.
+    selection: Arc<RootSelection>,
 }
 
 /// An execution result in JSON: an object that has at least one key, whose last byte is its closing brace.
@@ -82,6 +96,11 @@ pub struct SubscriptionPlan {
 pub struct ExecutionResult(Bytes);
 
 impl ExecutionResult {
+    /// `result` is a JSON object with at least one key, and nothing after its closing brace.
+    fn new(result: Vec<u8>) -> Self {
+        Self(result.into())
+    }
+
     /// The whole object.
     pub fn bytes(&self) -> &Bytes {
         &self.0
@@ -93,49 +112,52 @@ impl ExecutionResult {
     }
 }
 
-impl Schema {
-    /// Parses, validates and limits `request`, and coerces its variables.
-    ///
-    /// # Errors
-    ///
-    /// What the client did wrong: at least one error.
-    pub fn plan(
-        &self,
-        _request: &Request,
-        _limits: &OperationLimits,
-    ) -> Result<Operation, Vec<GraphQLError>> {
-        todo!()
-    }
-}
-
-impl RootPlan {
-    /// The response: `values[i]` is the value of `calls[i]`, or why there is none.
-    pub fn respond(&self, _values: Vec<Result<Value, GraphQLError>>) -> ExecutionResult {
-        todo!()
-    }
-}
-
 impl SubscriptionPlan {
     /// The topic this subscription listens to.
     ///
     /// # Errors
     ///
-    /// An argument or claim that a topic must not contain.
-    pub fn topic(&self, _claims: &JsonObject) -> Result<String, RenderError> {
-        todo!()
+    /// An argument or claim that a topic must not contain, or a field that no topic feeds.
+    pub fn topic(&self, claims: &JsonObject) -> Result<String, RenderError> {
+        match &self.field.feed {
+            Feed::Topic(feed) => {
+                feed.topic.render_topic(&TemplateScope { args: &self.arguments, claims, event: None })
+            }
+            Feed::Resolver | Feed::Version => {
+                Err(RenderError(format!("field \"{}\" is not fed by a topic", self.field.name)))
+            }
+        }
     }
 
     /// What every subscription that must receive exactly the same bytes has in common, apart from the topic.
-    pub fn audience_key(&self, _claims: &JsonObject) -> String {
-        todo!()
+    ///
+    /// It holds the root field, the response key, the selection, the coerced arguments, and of `claims` those that the
+    /// field's templates and conditions read. The operation's name, white space, how the document is cut into
+    /// fragments, and variables that are not used do not show in it.
+    pub fn audience_key(&self, claims: &JsonObject) -> String {
+        key::audience(&self.selection, &self.arguments, &self.field.claims, claims)
     }
 
-    /// The result for one event.
+    /// The result for one event. Its errors have no locations: an audience shares the bytes between documents that
+    /// differ in white space.
     ///
     /// # Errors
     ///
     /// The payload cannot be this field's value at all: text for an object, say.
-    pub fn project(&self, _event: &Event) -> Result<ExecutionResult, Malformed> {
-        todo!()
+    pub fn project(&self, event: &Event) -> Result<ExecutionResult, Malformed> {
+        let mut projector = Projector::new(&self.arguments, self.selection.length.load(Ordering::Relaxed));
+        let data = projector.event(&self.selection, event)?;
+        let result = projector.finish(data);
+        self.selection.length.store(result.len().min(REMEMBERED_BYTES), Ordering::Relaxed);
+        Ok(ExecutionResult::new(result))
     }
 }
+
+impl Default for OperationLimits {
+    fn default() -> Self {
+        Self { depth: 20, aliases: 50, root_fields: 20, tokens: 10_000, introspection: true }
+    }
+}
+
+/// Bytes at most that the next result reserves because the last one was as long.
+const REMEMBERED_BYTES: usize = 64 << 10;

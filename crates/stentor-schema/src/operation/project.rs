@@ -1,0 +1,288 @@
+//! Result coercion, written straight into the response: [`Projector`].
+//!
+//! Values become bytes without a tree in between. A field error makes the nearest nullable parent null: what was
+//! written since that parent began is cut off again. See <https://spec.graphql.org/October2021/#sec-Value-Completion> and
+//! <https://spec.graphql.org/October2021/#sec-Handling-Field-Errors>.
+
+use serde_json::Value;
+
+use super::{
+    leaf,
+    selection::{Abstract, Field, Kind, RootSelection, Selection, Shape, Source},
+};
+use crate::{ErrorCode, Event, GraphQLError, JsonObject, Malformed, PathSegment};
+
+/// Writes the `data` of one response, and collects its field errors.
+#[derive(Debug)]
+pub(super) struct Projector<'a> {
+    out: Vec<u8>,
+    errors: Vec<GraphQLError>,
+    /// The arguments of the root field, for `@from(argument)`.
+    arguments: &'a JsonObject,
+}
+
+/// A value was null, or failed, where the type allows no null: its parent becomes null.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nulled;
+
+/// Where in the response a value goes.
+struct Place<'a> {
+    parent: Option<&'a Self>,
+    step: Step<'a>,
+    /// The object type and the field that the value belongs to.
+    owner: &'a str,
+    field: &'a Field,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Index(usize),
+    Key(&'a str),
+}
+
+impl<'a> Projector<'a> {
+    /// Begins a response of about this many bytes.
+    pub(super) fn new(arguments: &'a JsonObject, length: usize) -> Self {
+        let mut out = Vec::with_capacity(length);
+        out.extend_from_slice(DATA);
+        Self { out, errors: Vec::new(), arguments }
+    }
+
+    /// Uses the arguments of another root field from here on.
+    pub(super) const fn set_arguments(&mut self, arguments: &'a JsonObject) {
+        self.arguments = arguments;
+    }
+
+    /// Writes bytes that are JSON already.
+    pub(super) fn raw(&mut self, json: &[u8]) {
+        self.out.extend_from_slice(json);
+    }
+
+    /// Adds an error, unless there are too many.
+    pub(super) fn push(&mut self, error: GraphQLError) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        }
+    }
+
+    /// Writes key and value of a root field that an event feeds.
+    ///
+    /// # Errors
+    ///
+    /// The payload's outer shape is not the field's: there is nothing to project.
+    pub(super) fn event(
+        &mut self,
+        root: &RootSelection,
+        event: &Event,
+    ) -> Result<Result<(), Nulled>, Malformed> {
+        let place = self.root(root);
+        let shape = &root.field.shape;
+        match (&shape.kind, event.json(), event.text()) {
+            (Kind::List(_), Some(json), _) if !json.is_array() => {
+                Err(Malformed(format!("payload of {}.{} is not a list", root.parent, root.field.name)))
+            }
+            (Kind::Abstract(_) | Kind::Object(_), Some(json), _) if !json.is_object() => {
+                Err(Malformed(format!("payload of {}.{} is not an object", root.parent, root.field.name)))
+            }
+            (Kind::Abstract(_) | Kind::List(_) | Kind::Object(_), None, _) => {
+                Err(Malformed(format!("payload of {}.{} is text, not JSON", root.parent, root.field.name)))
+            }
+            (_, Some(json), _) => Ok(self.value(shape, json, &place)),
+            (kind, None, text) => {
+                let written = leaf::write_text(&mut self.out, kind, text.unwrap_or_default());
+                Ok(self.leaf(written, shape, &place))
+            }
+        }
+    }
+
+    /// Writes key and value of a root field that a resolver feeds.
+    pub(super) fn resolved(
+        &mut self,
+        root: &RootSelection,
+        value: Result<Value, GraphQLError>,
+    ) -> Result<(), Nulled> {
+        let place = self.root(root);
+        match value {
+            Ok(value) => self.value(&root.field.shape, &value, &place),
+            Err(mut error) => {
+                if error.path.is_empty() {
+                    error.path = place.path();
+                }
+                self.push(error);
+                self.null(&root.field.shape)
+            }
+        }
+    }
+
+    /// Ends the response after the last root field: `{"data":{…},"errors":[…]}`, or `{"data":null,…}`.
+    pub(super) fn finish(mut self, data: Result<(), Nulled>) -> Vec<u8> {
+        match data {
+            Ok(()) => self.out.push(b'}'),
+            Err(Nulled) => {
+                self.out.truncate(DATA.len() - 1);
+                self.out.extend_from_slice(b"null");
+            }
+        }
+        if !self.errors.is_empty() {
+            self.out.extend_from_slice(b",\"errors\":");
+            leaf::write_json(&mut self.out, &self.errors);
+        }
+        self.out.push(b'}');
+        self.out
+    }
+
+    fn root<'r>(&mut self, root: &'r RootSelection) -> Place<'r> {
+        self.raw(root.field.key.json().as_bytes());
+        Place {
+            parent: None,
+            step: Step::Key(root.field.key.name()),
+            owner: &root.parent,
+            field: &root.field,
+        }
+    }
+
+    fn value(&mut self, shape: &Shape, value: &Value, place: &Place<'_>) -> Result<(), Nulled> {
+        if value.is_null() {
+            return self.missing(shape, place);
+        }
+        let start = self.out.len();
+        let written = match &shape.kind {
+            Kind::Object(selection) => match value {
+                Value::Object(object) => self.object(selection, object, Some(place)),
+                other => self.fail(place, leaf::misfit(&selection.type_name, other)),
+            },
+            Kind::Abstract(ty) => match value {
+                Value::Object(object) => self.concrete(ty, object, place),
+                other => self.fail(place, leaf::misfit(&ty.name, other)),
+            },
+            Kind::List(item) => self.list(item, value, place),
+            kind => match leaf::write(&mut self.out, kind, value) {
+                Ok(()) => return Ok(()),
+                Err(message) => self.fail(place, message),
+            },
+        };
+        if written.is_err() {
+            self.out.truncate(start);
+            return self.null(shape);
+        }
+        Ok(())
+    }
+
+    fn object(
+        &mut self,
+        selection: &Selection,
+        object: &JsonObject,
+        parent: Option<&Place<'_>>,
+    ) -> Result<(), Nulled> {
+        self.out.push(b'{');
+        for (index, field) in selection.fields.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.raw(field.key.json().as_bytes());
+            let value = match &field.source {
+                Source::Keys(keys) => keys.iter().find_map(|key| object.get(&**key)),
+                Source::Argument(name) => self.arguments.get(&**name),
+                Source::Typename => {
+                    leaf::write_json(&mut self.out, &*selection.type_name);
+                    continue;
+                }
+            };
+            let step = Step::Key(field.key.name());
+            let place = Place { parent, step, owner: &selection.type_name, field };
+            self.value(&field.shape, value.unwrap_or(&Value::Null), &place)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// The type is what the object's `__typename` says, or the only possible one if it says nothing.
+    fn concrete(&mut self, ty: &Abstract, object: &JsonObject, place: &Place<'_>) -> Result<(), Nulled> {
+        let selection = match (object.get("__typename"), &*ty.types) {
+            (None | Some(Value::Null), [only]) => Some(only),
+            (Some(Value::String(name)), types) => {
+                types.iter().find(|selection| *selection.type_name == **name)
+            }
+            _ => None,
+        };
+        match selection {
+            Some(selection) => self.object(selection, object, Some(place)),
+            None => self.fail(
+                place,
+                format!(
+                    "The type of {} is unknown: \"__typename\" must name one of its object types.",
+                    ty.name
+                ),
+            ),
+        }
+    }
+
+    fn list(&mut self, item: &Shape, value: &Value, place: &Place<'_>) -> Result<(), Nulled> {
+        let Value::Array(items) = value else {
+            let message = format!("Expected a list for field {}.{}.", place.owner, place.field.name);
+            return self.fail(place, message);
+        };
+        self.out.push(b'[');
+        for (index, value) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            let at = Place { parent: Some(place), step: Step::Index(index), ..*place };
+            self.value(item, value, &at)?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn leaf(&mut self, written: Result<(), String>, shape: &Shape, place: &Place<'_>) -> Result<(), Nulled> {
+        match written {
+            Ok(()) => Ok(()),
+            Err(message) => self.fail(place, message).or_else(|Nulled| self.null(shape)),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, place: &Place<'_>, message: String) -> Result<(), Nulled> {
+        if self.errors.len() < MAX_ERRORS {
+            // Without locations: an audience shares these bytes between documents that differ in white space.
+            let error = GraphQLError::new(ErrorCode::FieldError, message);
+            self.errors.push(GraphQLError { path: place.path(), ..error });
+        }
+        Err(Nulled)
+    }
+
+    fn missing(&mut self, shape: &Shape, place: &Place<'_>) -> Result<(), Nulled> {
+        if !shape.nullable {
+            let (owner, name) = (place.owner, &place.field.name);
+            return self.fail(place, format!("Cannot return null for non-nullable field {owner}.{name}."));
+        }
+        self.null(shape)
+    }
+
+    fn null(&mut self, shape: &Shape) -> Result<(), Nulled> {
+        if !shape.nullable {
+            return Err(Nulled);
+        }
+        self.raw(b"null");
+        Ok(())
+    }
+}
+
+impl Place<'_> {
+    fn path(&self) -> Vec<PathSegment> {
+        let mut path: Vec<_> = std::iter::successors(Some(self), |place| place.parent)
+            .map(|place| match place.step {
+                Step::Index(index) => PathSegment::Index(index),
+                Step::Key(key) => PathSegment::Field(key.to_owned()),
+            })
+            .collect();
+        path.reverse();
+        path
+    }
+}
+
+/// How every response begins; its last byte is the brace that null takes the place of.
+const DATA: &[u8] = b"{\"data\":{";
+
+/// Field errors of one response at most; what is beyond is null without an explanation.
+const MAX_ERRORS: usize = 100;

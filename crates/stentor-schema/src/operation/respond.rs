@@ -1,0 +1,76 @@
+//! The response of a query or mutation.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    ExecutionResult, RootPlan, leaf,
+    project::{Nulled, Projector},
+    selection::{JsonKey, RootSelection},
+};
+use crate::{ErrorCode, GraphQLError, JsonObject};
+
+/// One key of a query's or mutation's response.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// The next of the plan's calls.
+    Call(Arc<RootSelection>),
+    /// Key and value, known since the operation was planned.
+    Known(Vec<u8>),
+}
+
+impl Entry {
+    /// `__schema` or `__type`; null if there is no such type.
+    pub(super) fn introspection(key: &str, value: Option<&[u8]>) -> Self {
+        let mut json = JsonKey::new(key).json().as_bytes().to_vec();
+        json.extend_from_slice(value.unwrap_or(b"null"));
+        Self::Known(json)
+    }
+
+    /// `__typename`.
+    pub(super) fn typename(key: &JsonKey, name: &str) -> Self {
+        let mut json = key.json().as_bytes().to_vec();
+        leaf::write_json(&mut json, name);
+        Self::Known(json)
+    }
+}
+
+impl RootPlan {
+    /// The response: `values[i]` is the value of `calls[i]`, or why there is none.
+    ///
+    /// An error without a path gets its root field's. A value too few counts as an internal error.
+    pub fn respond(&self, values: Vec<Result<Value, GraphQLError>>) -> ExecutionResult {
+        let none = JsonObject::new();
+        let mut projector = Projector::new(&none, RESPONSE_BYTES);
+        let mut calls = self.calls.iter();
+        let mut values = values.into_iter();
+        let mut data = Ok(());
+        for (index, entry) in self.entries.iter().enumerate() {
+            if index > 0 {
+                projector.raw(b",");
+            }
+            let selection = match entry {
+                Entry::Call(selection) => selection,
+                Entry::Known(json) => {
+                    projector.raw(json);
+                    continue;
+                }
+            };
+            projector.set_arguments(calls.next().map_or(&none, |call| &call.arguments));
+            let value = values.next().unwrap_or_else(|| Err(unanswered()));
+            // The others are projected all the same: their errors belong into the response too.
+            if let Err(Nulled) = projector.resolved(selection, value) {
+                data = Err(Nulled);
+            }
+        }
+        ExecutionResult::new(projector.finish(data))
+    }
+}
+
+fn unanswered() -> GraphQLError {
+    GraphQLError::new(ErrorCode::InternalServerError, "The field was not resolved.")
+}
+
+/// Bytes that a response begins with room for.
+const RESPONSE_BYTES: usize = 256;

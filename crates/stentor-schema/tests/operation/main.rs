@@ -1,0 +1,12 @@
+//! From a client's document to the bytes of its results, as tables.
+
+mod arguments;
+mod audiences;
+mod limits;
+mod nulls;
+mod random;
+mod refusals;
+mod results;
+mod roots;
+mod scalars;
+mod support;
