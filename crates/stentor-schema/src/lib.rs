@@ -16,7 +16,9 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use error::{ErrorCode, GraphQLError, PathSegment};
 pub use event::{Event, Malformed};
 pub use field::{Delivery, Feed, Overflow, RootField, ScopeGuard, TenantGuard, TopicFeed, ValueSource};
-pub use operation::{ExecutionResult, Operation, OperationLimits, Request, RootCall, RootPlan, SubscriptionPlan};
+pub use operation::{
+    ExecutionResult, Operation, OperationLimits, Request, RootCall, RootPlan, SubscriptionPlan,
+};
 pub use schema::{Schema, SchemaOptions};
 pub use template::{RenderError, Template, TemplateScope};
 

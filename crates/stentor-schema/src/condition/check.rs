@@ -17,6 +17,12 @@ use crate::{
 
 /// Checks every name and call of `program`.
 pub(super) fn check(program: &Program, source: &str, scope: &Scope<'_>) -> Result<Condition, Vec<Mistake>> {
+    if depth(program.expression()) > MAX_DEPTH {
+        let message = format!("operators nest deeper than {MAX_DEPTH}");
+        return Err(vec![
+            Mistake::new(0..source.len(), message).help("let the publisher decide, and compare its verdict"),
+        ]);
+    }
     let mut expression = program.expression().clone();
     let mut checker = Checker {
         source,
@@ -244,6 +250,32 @@ impl Checker<'_> {
     }
 }
 
+/// How deep an evaluation recurses.
+fn depth(node: &IdedExpr) -> usize {
+    let deepest = |nodes: &[IdedExpr]| nodes.iter().map(depth).max().unwrap_or(0);
+    1 + match &node.expr {
+        Expr::Call(call) => deepest(&call.args).max(call.target.as_deref().map_or(0, depth)),
+        Expr::Comprehension(macros) => {
+            [&macros.iter_range, &macros.accu_init, &macros.loop_cond, &macros.loop_step, &macros.result]
+                .map(depth)
+                .into_iter()
+                .max()
+                .unwrap_or(0)
+        }
+        Expr::List(list) => deepest(&list.elements),
+        Expr::Map(map) => map.entries.iter().map(|entry| entry_depth(&entry.expr)).max().unwrap_or(0),
+        Expr::Select(select) => depth(&select.operand),
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => 0,
+    }
+}
+
+fn entry_depth(entry: &EntryExpr) -> usize {
+    match entry {
+        EntryExpr::MapEntry(entry) => depth(&entry.key).max(depth(&entry.value)),
+        EntryExpr::StructField(field) => depth(&field.value),
+    }
+}
+
 /// `root.field.field`, each field with the node that selects it.
 struct Path {
     root: String,
@@ -366,5 +398,8 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
+
+/// Each level of an evaluation costs up to 40 KiB of stack without optimisation, and a worker thread has 2 MiB.
+pub(super) const MAX_DEPTH: usize = 24;
 
 const ROOTS: [&str; 3] = ["args", "claims", "event"];

@@ -9,10 +9,30 @@ impl Condition {
     /// Compiles `source` and checks every name in it; ranges of mistakes are within `source`.
     pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Self, Vec<Mistake>> {
         check_size(source).map_err(|mistake| vec![mistake])?;
-        match ENVIRONMENT.compile(source) {
-            Ok(program) => check::check(&program, source, scope),
-            Err(errors) => Err(vec![syntax_mistake(source, &errors)]),
-        }
+        // The compiler needs up to 100 KiB of stack for each bracket, and its caller may have little left.
+        std::thread::scope(|threads| {
+            let compiler = std::thread::Builder::new().stack_size(COMPILER_STACK);
+            match compiler
+                .spawn_scoped(threads, || compile_and_check(source, scope))
+                .map(|thread| thread.join())
+            {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => {
+                    Err(vec![Mistake::new(0..source.len(), "the condition makes its compiler fail")])
+                }
+                Err(error) => {
+                    let message = format!("the condition cannot be compiled here: {error}");
+                    Err(vec![Mistake::new(0..source.len(), message)])
+                }
+            }
+        })
+    }
+}
+
+fn compile_and_check(source: &str, scope: &Scope<'_>) -> Result<Condition, Vec<Mistake>> {
+    match ENVIRONMENT.compile(source) {
+        Ok(program) => check::check(&program, source, scope),
+        Err(errors) => Err(vec![syntax_mistake(source, &errors)]),
     }
 }
 
@@ -81,7 +101,7 @@ fn syntax_mistake(source: &str, errors: &ParseErrors) -> Mistake {
         return Mistake::new(0..1, "the condition cannot be read");
     };
     let at = offset(source, first.pos);
-    let end = source[at..].chars().next().map_or(at + 1, |character| at + character.len_utf8());
+    let end = source[at..].chars().next().map_or(at, |character| at + character.len_utf8());
     let reason = first.msg.trim_start_matches("Syntax error: ");
     let reason = reason.split(" expecting ").next().unwrap_or(reason).replace("'<EOF>'", "its end");
     let mut mistake = Mistake::new(at..end, format!("the condition cannot be read: {reason}"));
@@ -128,6 +148,8 @@ fn lone(source: &str, character: char, companions: &str) -> bool {
     })
 }
 
+/// Enough for [`MAX_NESTING`] brackets in a build without optimisation.
+const COMPILER_STACK: usize = 64 << 20;
 const MAX_BYTES: usize = 4096;
 const MAX_NESTING: usize = 32;
 const MAX_TOKENS: usize = 512;

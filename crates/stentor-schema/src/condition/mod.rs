@@ -150,3 +150,6 @@ fn pattern_error(pattern: &str) -> Option<String> {
     let error = program.execute(&Context::with_env(Arc::clone(&ENVIRONMENT))).err()?.to_string();
     error.lines().last().map(|line| line.trim_start_matches("error: ").to_owned())
 }
+
+#[cfg(test)]
+mod tests;
