@@ -70,7 +70,7 @@ fn scenarios(options: &SuiteOptions) -> Vec<Scenario> {
         scenario(Shape::OneTopic, Regime::Saturating, 1_000, 6.0),
         scenario(Shape::OneTopic, Regime::Paced, 1_000, 10.0),
         scenario(Shape::ManyTopics, Regime::Saturating, 1_000, 6.0),
-        scenario(Shape::ManyTopics, Regime::Paced, 1_000, 12.0),
+        scenario(Shape::ManyTopics, Regime::Paced, 1_000, 16.0),
         scenario(Shape::OneTopic, Regime::Idle, idle, 0.0),
         scenario(Shape::ManyTopics, Regime::Idle, idle, 0.0),
     ]
