@@ -1,1 +1,41 @@
-//! To be written.
+//! A GraphQL subscription server: events in, authenticated GraphQL subscriptions out.
+//!
+//! Start with [`Stentor::builder`]. One schema file says which event feeds which field and who may hear it:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use stentor::Stentor;
+//!
+//! let stentor = Stentor::builder()
+//!     .schema(r#"
+//!         type Subscription {
+//!             botStatusChanged(botId: ID!): Bot! @subscribe(topic: "bot:{{ args.botId }}")
+//!         }
+//!         type Bot { id: ID! @from(keys: ["bot_id"]) status: String! }
+//!     "#)
+//!     .build()
+//!     .await?;
+//! stentor.publish("bot:42", &serde_json::json!({ "bot_id": "42", "status": "running" })).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod app;
+pub mod config;
+mod hangup;
+mod http;
+mod server;
+mod stentor;
+mod telemetry;
+mod websocket;
+
+pub use stentor_auth::Principal;
+pub use stentor_broker::{Broker, BrokerEvent, BrokerState, GapReason, MemoryBroker, PublishError, Sink};
+pub use stentor_engine::{Call, ResolverError};
+pub use stentor_schema::ErrorCode;
+
+pub use crate::{
+    config::Config,
+    stentor::{BuildError, Builder, Stentor},
+};

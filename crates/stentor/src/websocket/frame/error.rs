@@ -1,5 +1,6 @@
 //! What a client can do wrong in a frame: [`FrameError`].
 
+use stentor_protocol::CloseCode;
 use thiserror::Error;
 
 /// A rule of the protocol that a client broke.
@@ -51,10 +52,10 @@ pub(crate) enum FrameError {
 
 impl FrameError {
     /// The code to close with, [RFC 6455, 7.4.1](https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1).
-    pub(crate) const fn close_code(self) -> u16 {
+    pub(crate) const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => 1007,
-            Self::TooLong { .. } => 1009,
+            Self::InvalidUtf8 => CloseCode::InvalidFramePayloadData,
+            Self::TooLong { .. } => CloseCode::MessageTooBig,
             Self::CloseCode(_)
             | Self::ClosePayload
             | Self::FragmentedControl
@@ -65,7 +66,7 @@ impl FrameError {
             | Self::ReservedBits
             | Self::UnexpectedContinuation
             | Self::UnknownOpcode(_)
-            | Self::Unmasked => 1002,
+            | Self::Unmasked => CloseCode::ProtocolError,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Cursor, Read, Write};
 
 use proptest::prelude::*;
+use stentor_protocol::CloseCode;
 use tungstenite::{
     Message, WebSocket,
     protocol::{Role, frame::Frame as PeerFrame},
@@ -216,12 +217,12 @@ fn a_broken_rule_is_found_and_nothing_after_it_is_read() {
 
 #[test]
 fn each_error_has_the_close_code_of_its_kind() {
-    assert_eq!(FrameError::InvalidUtf8.close_code(), 1007);
-    assert_eq!(too_long().close_code(), 1009);
+    assert_eq!(FrameError::InvalidUtf8.close_code(), CloseCode::InvalidFramePayloadData);
+    assert_eq!(too_long().close_code(), CloseCode::MessageTooBig);
     for error in
         [FrameError::Unmasked, FrameError::CloseCode(1005), FrameError::Length, FrameError::UnknownOpcode(3)]
     {
-        assert_eq!(error.close_code(), 1002, "{error}");
+        assert_eq!(error.close_code(), CloseCode::ProtocolError, "{error}");
     }
 }
 

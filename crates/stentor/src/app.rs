@@ -1,0 +1,230 @@
+//! The composition root: what one server is made of, put together once. [`App`].
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use stentor_auth::{HmacVerifier, JwtConfig, Principal, TokenError, TokenVerifier, secret_warning};
+use stentor_broker::{Broker, MemoryBroker, RedisBroker, RedisConfig};
+use stentor_engine::{Engine, EngineConfig, Limits, Resolvers};
+use stentor_protocol::CloseCode;
+use stentor_schema::{OperationLimits, Schema, SchemaOptions};
+use tokio::{
+    sync::Semaphore,
+    time::Instant,
+};
+
+use crate::{
+    BuildError,
+    config::{AuthConfig, Config},
+    hangup::Connections,
+    http::origins::Origins,
+    telemetry::Telemetry,
+    websocket::Fate,
+};
+
+/// One server, without its sockets.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) engine: Engine,
+    pub(crate) origins: Origins,
+    pub(crate) connections: Arc<Connections>,
+    /// HTTP requests that may be answered at a time.
+    pub(crate) http_requests: Semaphore,
+    pub(crate) protocol: Arc<stentor_protocol::Config>,
+    pub(crate) telemetry: Telemetry,
+    verifier: Option<Arc<dyn TokenVerifier>>,
+    draining: AtomicBool,
+}
+
+/// What the embedding program adds to the configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Additions {
+    pub(crate) broker: Option<Arc<dyn Broker>>,
+    pub(crate) resolvers: Resolvers,
+}
+
+/// Why nobody could be found behind a request; in words for a person.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdentityError {
+    #[error("a token is needed and none was sent")]
+    Missing,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl App {
+    /// Puts a server together. Starts the hub, and the connection to the broker, on the current runtime.
+    pub(crate) async fn new(
+        config: Config,
+        sdl: &str,
+        file: &str,
+        additions: Additions,
+    ) -> Result<Self, BuildError> {
+        let Additions { broker, resolvers } = additions;
+        let schema = check_schema(&config, sdl, file, &resolvers)?;
+        let verifier = config.auth.as_ref().map(|auth| verifier(auth, &schema)).transpose()?;
+        let broker = match broker {
+            Some(broker) => broker,
+            None => open_broker(&config).await?,
+        };
+        let telemetry = Telemetry::new();
+        let engine = Engine::start(EngineConfig {
+            schema,
+            broker,
+            resolvers,
+            limits: engine_limits(&config),
+            metrics: telemetry.engine.clone(),
+            authentication: verifier.is_some(),
+            shards: None,
+        });
+        let connections = Connections::new(config.limits.connections, telemetry.connections.clone());
+        Ok(Self {
+            engine,
+            origins: Origins::new(&config.allowed_origins),
+            connections: Arc::new(connections),
+            http_requests: Semaphore::new(config.limits.http_requests),
+            protocol: Arc::new(protocol_config(&config)),
+            telemetry,
+            verifier,
+            draining: AtomicBool::new(false),
+            config,
+        })
+    }
+
+    /// Who is behind a token; `None` is an anonymous client, where those are allowed.
+    pub(crate) fn identify(
+        &self,
+        token: Option<&str>,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Principal>>, IdentityError> {
+        let (Some(verifier), Some(auth)) = (&self.verifier, &self.config.auth) else { return Ok(None) };
+        match token {
+            Some(token) => Ok(Some(Arc::new(verifier.verify(token, now)?))),
+            None if auth.anonymous => Ok(None),
+            None => Err(IdentityError::Missing),
+        }
+    }
+
+    /// When the principal's token ends for good, on the clock that timers run by.
+    pub(crate) fn expiry(&self, principal: &Principal, clock: SystemTime, now: Instant) -> Option<Instant> {
+        let left = principal.expires_at().duration_since(clock).unwrap_or_default();
+        now.checked_add(left + TOKEN_LEEWAY)
+    }
+
+    /// Whether one more WebSocket can be served.
+    pub(crate) fn admit(&self) -> Fate {
+        if self.is_draining() {
+            return Fate::Close(CloseCode::ServiceRestart);
+        }
+        if self.config.broker.required && !self.engine.broker().state().up {
+            return Fate::Close(CloseCode::TryAgainLater);
+        }
+        self.connections.enter().map_or(Fate::Close(CloseCode::TryAgainLater), Fate::Seated)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("App").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// How long start-up waits for the broker: for one that must be there, and for one that may come later.
+const REQUIRED_BROKER_PATIENCE: Duration = Duration::from_secs(5);
+const BROKER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How much the clocks of this node and of the token's issuer may differ.
+const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+
+/// Parses the schema and checks it against the configuration and the resolvers there are.
+pub(crate) fn check_schema(
+    config: &Config,
+    sdl: &str,
+    file: &str,
+    resolvers: &Resolvers,
+) -> Result<Schema, BuildError> {
+    let options = SchemaOptions {
+        authentication: config.auth.is_some(),
+        tenant_claim: config.auth.as_ref().and_then(|auth| auth.tenant_claim.clone()),
+    };
+    let schema = Schema::parse(sdl, file, &options)?;
+    schema.require_resolvers(&|coordinate| resolvers.contains(coordinate))?;
+    let known: Vec<_> =
+        schema.fields().map(|field| format!("{}.{}", field.operation.default_type_name(), field.name)).collect();
+    match resolvers.coordinates().find(|given| !known.iter().any(|field| field == given)) {
+        Some(stray) => Err(BuildError::UnknownField(stray.to_owned())),
+        None => Ok(schema),
+    }
+}
+
+fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn TokenVerifier>, BuildError> {
+    let secret = auth.jwt.secret.expose();
+    if let Some(warning) = secret_warning(secret) {
+        tracing::warn!("{warning}");
+    }
+    let verifier = HmacVerifier::new(JwtConfig {
+        secret: secret.to_owned(),
+        audience: auth.jwt.audience.clone(),
+        issuer: auth.jwt.issuer.clone(),
+        leeway: TOKEN_LEEWAY,
+        keep: schema.claims().clone(),
+        tenant_claim: auth.tenant_claim.clone(),
+    })?;
+    Ok(Arc::new(verifier))
+}
+
+async fn open_broker(config: &Config) -> Result<Arc<dyn Broker>, BuildError> {
+    let Some(url) = &config.broker.url else { return Ok(Arc::new(MemoryBroker::new())) };
+    let broker = RedisBroker::connect(&RedisConfig {
+        prefix: config.broker.prefix.clone(),
+        ..RedisConfig::new(url.expose())
+    })?;
+    if config.broker.required {
+        broker.ready(REQUIRED_BROKER_PATIENCE).await.map_err(BuildError::BrokerAway)?;
+    } else if let Err(away) = broker.ready(BROKER_PATIENCE).await {
+        tracing::warn!(reason = away.reason, "the broker does not answer yet; subscriptions wait for it");
+    }
+    Ok(Arc::new(broker))
+}
+
+fn engine_limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        operation: OperationLimits {
+            depth: limits.operation_depth,
+            aliases: limits.aliases,
+            root_fields: limits.root_fields,
+            tokens: limits.operation_tokens,
+            introspection: config.introspection,
+        },
+        mailbox_events: u32::try_from(limits.mailbox_events).unwrap_or(u32::MAX),
+        mailbox_bytes: limits.mailbox_bytes.get(),
+        connection_bytes: limits.connection_bytes.get(),
+        queue_events: limits.queue_events,
+        queue_bytes: limits.queue_bytes.get(),
+        topic_queue_events: limits.topic_queue_events,
+    }
+}
+
+fn protocol_config(config: &Config) -> stentor_protocol::Config {
+    stentor_protocol::Config {
+        init_timeout: config.limits.init_timeout.get(),
+        ping_interval: config.websocket.ping_interval.get(),
+        pong_timeout: config.websocket.pong_timeout.get(),
+        max_operations: config.limits.subscriptions_per_connection,
+    }
+}

@@ -1,0 +1,127 @@
+//! Queries and mutations over HTTP: [`answer`].
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{FromRequestParts, Query, Request},
+    http::{Method, Response, StatusCode, header, request::Parts},
+    response::IntoResponse,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use stentor_auth::{Principal, token_from_header};
+use stentor_schema::{ErrorCode, GraphQLError, Operation};
+
+use super::{
+    media::{Media, is_json},
+    reject::Rejection,
+};
+use crate::app::App;
+
+/// Answers one GraphQL request by the GraphQL over HTTP specification.
+pub(super) async fn answer(app: &Arc<App>, request: Request) -> Response<Body> {
+    let Ok(_permit) = app.http_requests.try_acquire() else { return Rejection::Overloaded.into_response() };
+    let work = respond(app, request);
+    match tokio::time::timeout(app.config.limits.request_timeout.get(), work).await {
+        Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
+        Err(_) => Rejection::Timeout.into_response(),
+    }
+}
+
+async fn respond(app: &Arc<App>, request: Request) -> Result<Response<Body>, Rejection> {
+    let (mut parts, body) = request.into_parts();
+    let media = Media::accepted(&parts.headers).ok_or(Rejection::NotAcceptable)?;
+    let principal = authenticate(app, &parts)?;
+    let request = read(app, &mut parts, body).await?;
+    let operation = match app.engine.prepare(&request) {
+        Ok(operation) => operation,
+        Err(errors) => return Ok(refuse(media, status(media, &errors), &errors)),
+    };
+    let principal = principal.as_ref();
+    let (Operation::Query(plan) | Operation::Mutation(plan)) = &operation else {
+        let error = GraphQLError::new(ErrorCode::BadUserInput, "subscriptions need a WebSocket");
+        return Ok(refuse(media, media.failed(), &[error]));
+    };
+    if matches!(operation, Operation::Mutation(_)) && parts.method == Method::GET {
+        return Err(Rejection::Method { allow: "POST", message: "a mutation must be sent by POST" });
+    }
+    if let Err(error) = app.engine.authorize(plan, principal.map(Arc::as_ref)) {
+        let errors = [error];
+        return Ok(refuse(media, status(media, &errors), &errors));
+    }
+    let result = match operation {
+        Operation::Mutation(_) => app.engine.mutate(plan, principal).await,
+        _ => app.engine.query(plan, principal).await,
+    };
+    Ok(reply(media, StatusCode::OK, result.bytes().clone()))
+}
+
+fn authenticate(app: &App, parts: &Parts) -> Result<Option<Arc<Principal>>, Rejection> {
+    let header = parts.headers.get(header::AUTHORIZATION);
+    // Bytes that are not text are a wrong token, not a missing one.
+    let token = header.map(|value| value.to_str().unwrap_or("?")).and_then(token_from_header);
+    app.identify(token, SystemTime::now()).map_err(|error| Rejection::Unauthenticated(error.to_string()))
+}
+
+/// A request as the body or the query string carries it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Carried<V> {
+    query: String,
+    operation_name: Option<String>,
+    variables: Option<V>,
+    #[serde(rename = "extensions")]
+    _extensions: Option<V>,
+}
+
+async fn read(app: &App, parts: &mut Parts, body: Body) -> Result<stentor_schema::Request, Rejection> {
+    match parts.method {
+        Method::POST if !is_json(&parts.headers) => Err(Rejection::UnsupportedMediaType),
+        Method::POST => {
+            let limit = app.config.limits.message_bytes.get();
+            let bytes = to_bytes(body, limit).await.map_err(|_| Rejection::TooLarge)?;
+            let carried: Carried<Map<String, Value>> = serde_json::from_slice(&bytes).map_err(bad_request)?;
+            Ok(request(carried.query, carried.operation_name, carried.variables))
+        }
+        Method::GET => {
+            let Query(carried) = Query::<Carried<String>>::from_request_parts(parts, &())
+                .await
+                .map_err(|error| Rejection::BadRequest(error.body_text()))?;
+            let variables = carried.variables.filter(|text| !text.is_empty());
+            let variables = variables.map(|text| serde_json::from_str(&text)).transpose().map_err(bad_request)?;
+            Ok(request(carried.query, carried.operation_name, variables.flatten()))
+        }
+        _ => Err(Rejection::Method { allow: "GET, POST", message: "send a query by GET or POST" }),
+    }
+}
+
+fn request(
+    query: String,
+    operation_name: Option<String>,
+    variables: Option<Map<String, Value>>,
+) -> stentor_schema::Request {
+    stentor_schema::Request { query, operation_name, variables: variables.unwrap_or_default() }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn bad_request(error: serde_json::Error) -> Rejection {
+    Rejection::BadRequest(format!("this is not a GraphQL request: {error}"))
+}
+
+/// The status of a request that was refused for these errors.
+fn status(media: Media, errors: &[GraphQLError]) -> StatusCode {
+    match errors.first().map(|error| error.code) {
+        Some(ErrorCode::Unauthenticated) => StatusCode::UNAUTHORIZED,
+        Some(ErrorCode::Forbidden) => StatusCode::FORBIDDEN,
+        _ => media.failed(),
+    }
+}
+
+fn refuse(media: Media, status: StatusCode, errors: &[GraphQLError]) -> Response<Body> {
+    reply(media, status, json!({ "errors": errors }).to_string().into())
+}
+
+fn reply(media: Media, status: StatusCode, body: Bytes) -> Response<Body> {
+    (status, [(header::CONTENT_TYPE, media.content_type())], body).into_response()
+}

@@ -1,0 +1,104 @@
+//! Every refusal over HTTP that is not a GraphQL result, with its status and text: [`Rejection`].
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde_json::json;
+use stentor_schema::{ErrorCode, GraphQLError};
+
+/// Why a request gets no GraphQL result.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    /// Not a WebSocket handshake.
+    BadHandshake(&'static str),
+    /// The body or the query string is not a GraphQL request.
+    BadRequest(String),
+    /// The page's origin is not allowed.
+    ForeignOrigin,
+    /// The operation cannot run by this method.
+    Method {
+        allow: &'static str,
+        message: &'static str,
+    },
+    /// Nothing that the client accepts can be answered with.
+    NotAcceptable,
+    /// The server has enough to do.
+    Overloaded,
+    /// The answer took too long.
+    Timeout,
+    /// The body is larger than the configuration allows.
+    TooLarge,
+    /// The token is missing or wrong; in words for a person.
+    Unauthenticated(String),
+    /// The body's media type is not JSON.
+    UnsupportedMediaType,
+    /// Another version of WebSocket than 13.
+    WebSocketVersion,
+}
+
+impl Rejection {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadHandshake(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+        }
+    }
+
+    fn header(&self) -> Option<(header::HeaderName, &'static str)> {
+        match self {
+            Self::Method { allow, .. } => Some((header::ALLOW, allow)),
+            Self::Overloaded => Some((header::RETRY_AFTER, "1")),
+            Self::Unauthenticated(_) => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            Self::WebSocketVersion => Some((header::SEC_WEBSOCKET_VERSION, "13")),
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::ForeignOrigin => ErrorCode::Forbidden,
+            Self::Overloaded | Self::Timeout => ErrorCode::Unavailable,
+            Self::TooLarge => ErrorCode::LimitExceeded,
+            Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
+            _ => ErrorCode::BadUserInput,
+        }
+    }
+
+    fn message(self) -> String {
+        match self {
+            Self::BadHandshake(message) | Self::Method { message, .. } => message.into(),
+            Self::BadRequest(message) | Self::Unauthenticated(message) => message,
+            Self::ForeignOrigin => "pages of this origin may not use the server".into(),
+            Self::NotAcceptable => {
+                "answers are application/graphql-response+json or application/json; accept one of them".into()
+            }
+            Self::Overloaded => "the server has enough to do; try again later".into(),
+            Self::Timeout => "the answer took too long".into(),
+            Self::TooLarge => "the request is larger than this server takes".into(),
+            Self::UnsupportedMediaType => "send the request as application/json".into(),
+            Self::WebSocketVersion => "this server speaks version 13 of WebSocket".into(),
+        }
+    }
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response<Body> {
+        let (status, header, code) = (self.status(), self.header(), self.code());
+        let errors = json!({ "errors": [GraphQLError::new(code, self.message())] });
+        let mut response = (status, axum::Json(errors)).into_response();
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}

@@ -1,0 +1,39 @@
+//! What the server counts, and how it is read: [`Telemetry`].
+
+use metrics::{Gauge, Key, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// The figures of one server; two in one process do not share them.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    handle: PrometheusHandle,
+    /// Open WebSocket connections.
+    pub(crate) connections: Gauge,
+    broker_state: Gauge,
+    /// The engine's own.
+    pub(crate) engine: stentor_engine::Metrics,
+}
+
+impl Telemetry {
+    pub(crate) fn new() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let gauge = |name: &'static str, help: &'static str| {
+            recorder.describe_gauge(name.into(), None, help.into());
+            recorder.register_gauge(&Key::from_static_name(name), &METADATA)
+        };
+        Self {
+            connections: gauge("stentor_connections", "Open WebSocket connections."),
+            broker_state: gauge("stentor_broker_state", "1 while events flow from the broker, 0 while it is down."),
+            engine: stentor_engine::Metrics::register(&recorder),
+            handle: recorder.handle(),
+        }
+    }
+
+    /// Everything in the text format of Prometheus.
+    pub(crate) fn render(&self, broker_up: bool) -> String {
+        self.broker_state.set(if broker_up { 1.0 } else { 0.0 });
+        self.handle.render()
+    }
+}
+
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);

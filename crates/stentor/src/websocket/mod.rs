@@ -1,0 +1,9 @@
+//! WebSocket connections: from the upgrade request to the last frame.
+
+mod batch;
+mod driver;
+mod frame;
+mod link;
+mod upgrade;
+
+pub(crate) use upgrade::{Fate, is_upgrade, upgrade};
