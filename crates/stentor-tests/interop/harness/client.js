@@ -16,9 +16,9 @@ export class Client {
   /** How many sockets it has opened. */
   opened = 0;
 
-  constructor(server, { claims, options = {} } = {}) {
+  constructor(server, { claims, path, options = {} } = {}) {
     this.#client = createClient({
-      url: server.webSocketUrl,
+      url: server.webSocketUrl(path),
       webSocketImpl: WebSocket,
       connectionParams: () => ({ Authorization: `Bearer ${token(claims)}` }),
       onNonLazyError: () => {},
@@ -47,8 +47,9 @@ export class Client {
     return operation;
   }
 
-  async close() {
-    await this.#client.dispose();
+  close() {
+    // Not awaited: while the client pauses between two attempts to connect, its promise stays open for ever.
+    this.#client.dispose();
   }
 
   #pinged(payload) {

@@ -5,6 +5,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { within } from "./wait.js";
 
+const START_OR_END_MS = 20_000;
+
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 
@@ -40,14 +42,24 @@ export class Program {
       throw new Error(`${this.#name} ended (${code ?? signal}) before it printed ${pattern}:\n${this.output}`);
     });
     ended.catch(() => {});
-    return within(Promise.race([found, ended]), `${this.#name} prints ${pattern}`, 20_000);
+    return within(Promise.race([found, ended]), `${this.#name} prints ${pattern}`, START_OR_END_MS);
   }
 
   /** Sends `signal` and waits for the end; the exit code, or the signal that ended it. */
   async end(signal) {
     this.#child.kill(signal);
-    const [code, by] = await within(this.#exited, `${this.#name} ends after ${signal}`, 20_000);
-    return code ?? by;
+    return this.ended();
+  }
+
+  /** Waits for the end; the exit code, or the signal that ended it. */
+  async ended() {
+    try {
+      const [code, signal] = await within(this.#exited, `${this.#name} ends`, START_OR_END_MS);
+      return code ?? signal;
+    } catch (error) {
+      this.#child.kill("SIGKILL"); // a child that lives on would keep the test run alive
+      throw error;
+    }
   }
 
   #heard(text) {

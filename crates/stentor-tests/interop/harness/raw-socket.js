@@ -12,7 +12,7 @@ export class RawSocket {
 
   static async open(server, { protocols = ["graphql-transport-ws"] } = {}) {
     const raw = new RawSocket();
-    raw.#socket = new WebSocket(server.webSocketUrl, protocols);
+    raw.#socket = new WebSocket(server.webSocketUrl(), protocols);
     raw.#socket.on("message", (data) => raw.#messages.put(JSON.parse(data)));
     raw.#closed = once(raw.#socket, "close");
     await within(once(raw.#socket, "open"), "the socket opens");
@@ -40,7 +40,7 @@ export class RawSocket {
     return { code, reason: reason.toString() };
   }
 
-  async close() {
+  close() {
     this.#socket.terminate();
   }
 }

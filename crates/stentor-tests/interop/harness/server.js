@@ -12,30 +12,26 @@ export class Server {
 
   /** Serves examples/`example`; `environment` comes on top of what every test needs. */
   static async start({ example = "trading", broker, port, environment = {} }) {
-    const binary = process.env.STENTOR_BIN;
-    if (!binary) throw new Error("STENTOR_BIN is not set; `make interop` builds the program and sets it");
-
     const server = new Server();
     server.port = port ?? (await freePort());
-    server.#program = new Program(binary, ["serve", "--config", configOf(example)], {
-      env: {
-        ...inherited(),
-        STENTOR_LISTEN: `127.0.0.1:${server.port}`,
-        STENTOR_BROKER__URL: broker,
-        STENTOR_SHUTDOWN__WINDOW: "1s",
-        ...environment,
-      },
+    server.#program = stentor(["serve", "--config", configOf(example)], {
+      STENTOR_LISTEN: `127.0.0.1:${server.port}`,
+      STENTOR_BROKER__URL: broker,
+      STENTOR_SHUTDOWN__WINDOW: "1s",
+      ...environment,
     });
     await server.#program.printed(/http:\/\/\S+\/graphql/);
     return server;
   }
 
-  get url() {
-    return `http://127.0.0.1:${this.port}/graphql`;
+  /** The address of `path` over HTTP. */
+  url(path = "/graphql") {
+    return `http://127.0.0.1:${this.port}${path}`;
   }
 
-  get webSocketUrl() {
-    return `ws://127.0.0.1:${this.port}/graphql`;
+  /** The address of `path` over WebSocket. */
+  webSocketUrl(path = "/graphql") {
+    return `ws://127.0.0.1:${this.port}${path}`;
   }
 
   get output() {
@@ -52,6 +48,20 @@ export class Server {
 export function secretOf(example) {
   const [, secret] = readFileSync(configOf(example), "utf8").match(/^secret = "(.*)"$/m);
   return secret;
+}
+
+/** What `stentor check` says about an example, once it has said that all is well. */
+export async function check(example) {
+  const program = stentor(["check", "--config", configOf(example)]);
+  const code = await program.ended();
+  if (code !== 0) throw new Error(`stentor check ended with ${code}:\n${program.output}`);
+  return program.output;
+}
+
+function stentor(args, environment = {}) {
+  const binary = process.env.STENTOR_BIN;
+  if (!binary) throw new Error("STENTOR_BIN is not set; `make interop` builds the program and sets it");
+  return new Program(binary, args, { env: { ...inherited(), ...environment } });
 }
 
 function configOf(example) {

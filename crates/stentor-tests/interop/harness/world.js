@@ -66,7 +66,7 @@ class World {
   }
 
   async end() {
-    for (const client of this.#clients) await client.close();
+    for (const client of this.#clients) client.close();
     const ends = this.#servers.map((server) => server.stop());
     await Promise.allSettled(ends);
     await this.redis?.stop();

@@ -58,16 +58,16 @@ fact("Apollo Client is told FORBIDDEN as the error of the operation", async (wor
 function connect(world, server, connectionParams) {
   const closes = new Inbox();
   const client = createClient({
-    url: server.webSocketUrl,
+    url: server.webSocketUrl(),
     connectionParams,
     retryWait: async () => {}, // the client's own pause, seconds long, proves nothing about the server
     on: { closed: ({ code }) => closes.put(code) },
   });
   const apollo = new ApolloClient({ link: new GraphQLWsLink(client), cache: new InMemoryCache() });
   world.keep({
-    async close() {
+    close() {
       apollo.stop();
-      await client.dispose();
+      client.dispose();
     },
   });
   return { apollo, closes };

@@ -96,7 +96,7 @@ function bot(id, status) {
 }
 
 function post(server, query, bearer) {
-  return fetch(server.url, {
+  return fetch(server.url(), {
     method: "POST",
     headers: { authorization: `Bearer ${bearer}`, "content-type": "application/json", accept: "application/graphql-response+json" },
     body: JSON.stringify({ query }),

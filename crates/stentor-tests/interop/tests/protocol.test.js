@@ -58,13 +58,20 @@ fact("ackId comes back in a ping once the subscription is live", async (world) =
   });
 });
 
-const spellings = ["Authorization", "authorization", "authToken", "token"];
-for (const key of spellings) {
-  fact(`connectionParams may carry the token as ${key}`, async (world) => {
-    const options = { connectionParams: () => ({ [key]: token(claims) }) };
-    const client = world.client(await world.server(), { options });
-    await client.subscribe(BOT_STATUS);
-  });
+const spellings = [
+  ["Authorization", (value) => ({ Authorization: value })],
+  ["authorization", (value) => ({ authorization: value })],
+  ["authToken", (value) => ({ authToken: value })],
+  ["token", (value) => ({ token: value })],
+  ["headers.Authorization", (value) => ({ headers: { Authorization: value } })],
+];
+for (const [key, params] of spellings) {
+  for (const scheme of ["", "Bearer "]) {
+    fact(`connectionParams may carry the token as ${key} with "${scheme}" before it`, async (world) => {
+      const options = { connectionParams: () => params(scheme + token(claims)) };
+      await world.client(await world.server(), { options }).subscribe(BOT_STATUS);
+    });
+  }
 }
 
 const refusals = [
