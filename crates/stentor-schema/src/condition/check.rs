@@ -4,12 +4,13 @@ use std::{collections::BTreeSet, ops::Range};
 
 use cel::{
     IdedExpr, Program,
-    common::ast::{
-        CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators,
-    },
+    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo, operators},
 };
 
-use super::{Condition, functions};
+use super::{
+    Condition, functions,
+    path::{Path, has_to_comparison, index_to_select, path},
+};
 use crate::{
     diagnostic::{Mistake, suggestion},
     schema::{Scope, Segment, Strictness},
@@ -38,7 +39,7 @@ pub(super) fn check(program: &Program, source: &str, scope: &Scope<'_>) -> Resul
         checker.mistakes.push(Mistake::new(0..source.len(), message).help("compare it with something"));
     }
     if checker.mistakes.is_empty() {
-        Ok(Condition { expression, claims: checker.claims })
+        Ok(Condition { expression: Box::new(expression), claims: checker.claims })
     } else {
         Err(checker.mistakes)
     }
@@ -64,7 +65,8 @@ impl Checker<'_> {
             Expr::Map(map) => map.entries.iter_mut().for_each(|entry| self.visit_entry(&mut entry.expr)),
             Expr::Struct(message) => {
                 let name = message.type_name.clone();
-                self.refuse(self.near(id, &name), format!("unknown type `{name}`"), None);
+                let help = Some("compare the fields of the event one by one".to_owned());
+                self.refuse(self.near(id, &name), format!("unknown type `{name}`"), help);
             }
             Expr::Comprehension(comprehension) => self.visit_comprehension(id, comprehension),
             Expr::Call(_) | Expr::Select(_) => self.visit_reading(node),
@@ -109,7 +111,11 @@ impl Checker<'_> {
             let help = format!("arguments are below `args`: `args.{name}`");
             return self.refuse(range, format!("unknown name `{name}`"), Some(help));
         }
-        let known = self.scope.roots().into_iter().chain(self.locals.iter().map(String::as_str));
+        let known = self
+            .scope
+            .roots()
+            .into_iter()
+            .chain(self.locals.iter().map(String::as_str).filter(|local| !local.starts_with('@')));
         let help = suggestion(name, known);
         self.refuse(range, format!("unknown name `{name}`"), help);
     }
@@ -206,7 +212,8 @@ impl Checker<'_> {
             );
         };
         if let Some(error) = super::pattern_error(pattern.inner()) {
-            self.refuse(range, format!("the pattern of `matches` cannot be read: {error}"), None);
+            let help = Some("its syntax is at https://docs.rs/regex/latest/regex/#syntax".to_owned());
+            self.refuse(range, format!("the pattern of `matches` cannot be read: {error}"), help);
         }
     }
 
@@ -273,78 +280,6 @@ fn entry_depth(entry: &EntryExpr) -> usize {
     match entry {
         EntryExpr::MapEntry(entry) => depth(&entry.key).max(depth(&entry.value)),
         EntryExpr::StructField(field) => depth(&field.value),
-    }
-}
-
-/// `root.field.field`, each field with the node that selects it.
-struct Path {
-    root: String,
-    fields: Vec<(u64, String)>,
-}
-
-fn path(node: &IdedExpr) -> Option<Path> {
-    let mut fields = Vec::new();
-    let mut node = node;
-    loop {
-        match &node.expr {
-            Expr::Ident(root) if !fields.is_empty() => {
-                fields.reverse();
-                return Some(Path { root: root.trim_start_matches('.').to_owned(), fields });
-            }
-            Expr::Select(select) => {
-                fields.push((node.id, select.field.clone()));
-                node = &select.operand;
-            }
-            Expr::Call(call) => {
-                let (operand, field) = optional_select(call)?;
-                fields.push((node.id, field.to_owned()));
-                node = operand;
-            }
-            _ => return None,
-        }
-    }
-}
-
-/// `a.?b` as its operand and field.
-fn optional_select(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
-    match (call.func_name.as_str(), call.args.as_slice()) {
-        (operators::OPT_SELECT, [operand, field]) => Some((operand, literal_text(field)?)),
-        _ => None,
-    }
-}
-
-/// Writes `a['b']` as `a.b`, so that both are checked and evaluated alike.
-fn index_to_select(node: &mut IdedExpr) {
-    let Expr::Call(call) = &mut node.expr else { return };
-    let [operand, index] = call.args.as_mut_slice() else { return };
-    if call.func_name != operators::INDEX {
-        return;
-    }
-    if let Some(field) = literal_text(index).map(str::to_owned) {
-        let mut operand = std::mem::take(operand);
-        index_to_select(&mut operand);
-        node.expr = Expr::Select(SelectExpr { operand: Box::new(operand), field, test: false });
-    }
-}
-
-/// Writes `has(args.x)` as `args.x != null`: what was not given reads as null.
-fn has_to_comparison(node: &mut IdedExpr) {
-    let Expr::Select(select) = &mut node.expr else { return };
-    if !select.test {
-        return;
-    }
-    select.test = false;
-    let id = node.id;
-    let value = std::mem::take(node);
-    let null = IdedExpr { id, expr: Expr::Literal(LiteralValue::Null) };
-    let func_name = operators::NOT_EQUALS.to_owned();
-    *node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name, target: None, args: vec![value, null] }) };
-}
-
-fn literal_text(node: &IdedExpr) -> Option<&str> {
-    match &node.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
     }
 }
 

@@ -42,6 +42,10 @@ fn check_size(source: &str) -> Result<(), Mistake> {
         return Err(Mistake::new(0..source.len(), "a condition must not be empty")
             .help("compare something, `event.status == 'done'` say, or leave it out"));
     }
+    if let Some(at) = source.find("{{") {
+        return Err(Mistake::new(at..at + 2, "a condition names values without braces")
+            .help("write `args.id`, not `{{ args.id }}`"));
+    }
     if source.len() > MAX_BYTES {
         let message = format!("a condition of {} bytes: at most {MAX_BYTES} are allowed", source.len());
         return Err(Mistake::new(0..1, message).help("let the publisher decide, and compare its verdict"));
@@ -101,12 +105,17 @@ fn syntax_mistake(source: &str, errors: &ParseErrors) -> Mistake {
         return Mistake::new(0..1, "the condition cannot be read");
     };
     let at = offset(source, first.pos);
-    let end = source[at..].chars().next().map_or(at, |character| at + character.len_utf8());
-    let reason = first.msg.trim_start_matches("Syntax error: ");
-    let reason = reason.split(" expecting ").next().unwrap_or(reason).replace("'<EOF>'", "its end");
-    let mut mistake = Mistake::new(at..end, format!("the condition cannot be read: {reason}"));
-    mistake.help = syntax_help(source);
-    mistake
+    let rest = &source[at..];
+    let word = rest.find(|character: char| !character.is_alphanumeric()).unwrap_or(rest.len());
+    let width = if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) };
+    let message = if rest.is_empty() {
+        "the condition ends too early".to_owned()
+    } else {
+        format!("the condition cannot be read: unexpected `{}`", &rest[..width])
+    };
+    let help =
+        syntax_help(source).unwrap_or("a condition reads `event.status == 'done' && event.id == args.id`");
+    Mistake::new(at..at + width, message).help(help)
 }
 
 /// The byte at line and column, both from 1.
@@ -119,7 +128,7 @@ fn offset(source: &str, (line, column): (isize, isize)) -> usize {
 }
 
 /// What people write who think in another language.
-fn syntax_help(source: &str) -> Option<String> {
+fn syntax_help(source: &str) -> Option<&'static str> {
     let spaced = format!(" {source} ");
     let rows = [
         ("===", "CEL compares with `==`"),
@@ -127,16 +136,14 @@ fn syntax_help(source: &str) -> Option<String> {
         (" or ", "CEL writes `||` for or"),
         (" not ", "CEL writes `!` for not"),
         ("<>", "CEL writes `!=`"),
-        ("{{", "a condition names values without braces: `args.id`"),
     ];
     if let Some((_, help)) = rows.iter().find(|(pattern, _)| spaced.contains(pattern)) {
-        return Some((*help).to_owned());
+        return Some(help);
     }
     lone(source, '=', "=!<>")
         .then_some("CEL compares with `==`")
         .or_else(|| lone(source, '&', "&").then_some("CEL writes `&&` for and"))
         .or_else(|| lone(source, '|', "|").then_some("CEL writes `||` for or"))
-        .map(str::to_owned)
 }
 
 /// Whether `character` stands somewhere without one of `companions` beside it.

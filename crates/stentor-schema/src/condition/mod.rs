@@ -3,6 +3,7 @@
 mod check;
 mod compile;
 mod functions;
+mod path;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -25,7 +26,8 @@ use crate::{Event, JsonObject};
 /// A compiled and checked condition.
 #[derive(Debug)]
 pub struct Condition {
-    expression: IdedExpr,
+    /// Boxed, since a field without a condition should not have room for one.
+    expression: Box<IdedExpr>,
     /// The top-level claims that it reads.
     claims: BTreeSet<String>,
 }
@@ -97,9 +99,8 @@ fn argument<'b>(args: &'b CelMap<'static>, path: &str) -> Option<CowVal<'b, 'b>>
     let mut object = args;
     let mut keys = path.split('.').peekable();
     while let Some(key) = keys.next() {
-        let value = match Indexer::get(object, &CelString::from(key)) {
-            Ok(CowVal::Borrowed(value)) => value,
-            _ => return Some(CowVal::Borrowed(&CelNull)),
+        let Ok(CowVal::Borrowed(value)) = Indexer::get(object, &CelString::from(key)) else {
+            return Some(CowVal::Borrowed(&CelNull));
         };
         if keys.peek().is_none() {
             return Some(CowVal::Borrowed(value));

@@ -81,9 +81,7 @@ fn add_query(schema: &mut ApolloSchema) -> Result<(), Vec<Mistake>> {
         return Ok(());
     }
     if definition.mutation.is_none() && definition.subscription.is_none() {
-        let mistake = Mistake::new(0..1, "the schema has no root type")
-            .help("begin with `type Subscription { … }`, and feed its fields by `@subscribe`");
-        return Err(vec![mistake]);
+        return Err(vec![apollo::no_root_type()]);
     }
     if let Some(query) = schema.types.get("Query") {
         let range = query.name().location().map(|span| span.offset()..span.end_offset()).unwrap_or_default();

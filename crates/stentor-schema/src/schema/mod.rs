@@ -148,3 +148,6 @@ impl ResolverField {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

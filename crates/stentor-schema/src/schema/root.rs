@@ -61,7 +61,7 @@ pub(super) fn claims<'a>(
         claims.extend(field.claims.iter().cloned());
         let resources = field.guards.iter().filter_map(|guard| guard.resource.as_ref());
         claims.extend(resources.flat_map(Template::claims).map(str::to_owned));
-        claims.extend(field.tenant.as_ref().and(options.tenant_claim.clone()));
+        claims.extend(options.tenant_claim.clone().filter(|_| field.tenant.is_some()));
     }
     claims
 }

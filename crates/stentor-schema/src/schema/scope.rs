@@ -55,7 +55,7 @@ impl Scope<'_> {
         }
         if strictness == Strictness::Text {
             require_non_null(definition, at)?;
-            self.require_leaf(definition, at)?;
+            self.require_leaf(definition, path)?;
         }
         Ok(())
     }
@@ -102,7 +102,8 @@ impl Scope<'_> {
         let type_name = definition.ty.inner_named_type();
         if definition.ty.is_list() {
             let message = format!("`{}` is a list, it has no field `{}`", at.name, segment.name);
-            return Err(Mistake::new(segment.range.clone(), message));
+            return Err(Mistake::new(segment.range.clone(), message)
+                .help("declare an argument of its own for that value"));
         }
         match self.schema.types.get(type_name) {
             Some(ExtendedType::InputObject(object)) => match object.fields.get(segment.name.as_str()) {
@@ -122,7 +123,8 @@ impl Scope<'_> {
         }
     }
 
-    fn require_leaf(&self, definition: &InputValueDefinition, at: &Segment) -> Result<(), Mistake> {
+    fn require_leaf(&self, definition: &InputValueDefinition, path: &[Segment]) -> Result<(), Mistake> {
+        let Some(at) = path.last() else { return Ok(()) };
         let type_name = definition.ty.inner_named_type();
         if definition.ty.is_list() {
             return Err(Mistake::new(
@@ -135,8 +137,9 @@ impl Scope<'_> {
             Some(ExtendedType::InputObject(object)) => {
                 let first = object.fields.keys().next().map_or("field", |name| name.as_str());
                 let message = format!("`{}` is an input object: it has no text of its own", at.name);
-                Err(Mistake::new(at.range.clone(), message)
-                    .help(format!("name one of its fields, `{}.{first}` say", at.name)))
+                let names: Vec<&str> = path.iter().map(|segment| segment.name.as_str()).collect();
+                let help = format!("name one of its fields, `args.{}.{first}` say", names.join("."));
+                Err(Mistake::new(at.range.clone(), message).help(help))
             }
             _ => Ok(()),
         }

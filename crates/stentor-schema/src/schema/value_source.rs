@@ -96,7 +96,7 @@ impl Checker<'_> {
 
     fn keys(&self, value: &Node<Value>) -> Result<ValueSource, Mistake> {
         // https://spec.graphql.org/October2021/#sec-List.Input-Coercion: a single value stands for a list of one.
-        let items = value.as_list().unwrap_or(std::slice::from_ref(value));
+        let items = value.as_list().unwrap_or_else(|| std::slice::from_ref(value));
         if items.is_empty() {
             return Err(Mistake::new(range_of(value), "`keys` names no key")
                 .help("name at least one key of the payload"));
