@@ -99,10 +99,9 @@ impl TokenVerifier for HmacVerifier {
     fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenError> {
         let parts = Parts::split(token)?;
         parts.check_header()?;
-        // Of the two ways this can fail, a signature that is not base64 tells nobody more than one that is wrong.
-        if !crypto::verify(parts.signature, parts.signed.as_bytes(), &self.key, Algorithm::HS256)
-            .unwrap_or(false)
-        {
+        let signed = parts.signed.as_bytes();
+        // A signature that is not base64 fails otherwise than a wrong one; to the client both are the same mistake.
+        if !crypto::verify(parts.signature, signed, &self.key, Algorithm::HS256).unwrap_or(false) {
             return Err(TokenError::Signature);
         }
         let claims = decode(parts.payload)?;
