@@ -20,6 +20,8 @@ use bytes::Bytes;
 /// - **Unsubscribing** never waits. The sink may hear what was already under way; the broker drops its sink soon after.
 /// - **Publishing** returns once the broker has taken the event. An error says whether it may have been taken anyway.
 ///   Nothing is retried.
+/// - **Sinks** of one topic are told one event at a time, and may call `subscribe`, `unsubscribe` and `state` meanwhile.
+///   `Subscribed` may be said before `subscribe` returns, so its caller holds no lock that the sink takes.
 /// - **Memory** held for a topic is bounded by its name and a handle. A broker keeps no events: it hands them to
 ///   sinks, which never block.
 #[async_trait]

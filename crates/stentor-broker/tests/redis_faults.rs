@@ -77,6 +77,20 @@ async fn a_killed_and_restarted_server_is_a_gap_for_every_topic_quiet_or_not() {
 }
 
 #[tokio::test]
+async fn the_broker_is_up_again_only_when_every_topic_was_told() {
+    let mut server = RedisServer::start().await;
+    let broker = node(&server).await;
+    let mut all = subscribe(&broker, 3000).await;
+    server.restart().await;
+    until(&broker, false).await;
+    broker.ready(PATIENCE).await.unwrap();
+    for heard in &mut all {
+        let event = heard.next(Duration::ZERO).await;
+        assert!(matches!(event, Some(BrokerEvent::Gap { .. })), "{event:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_stopped_for_10_s_is_noticed_and_is_one_gap() {
     let server = RedisServer::start().await;
     let broker = node(&server).await;

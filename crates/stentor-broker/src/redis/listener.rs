@@ -54,3 +54,93 @@ fn topic<'a>(shared: &Shared, data: &'a [Value]) -> Option<&'a str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::{
+        RedisConfig, Sink,
+        redis::{config::Server, supervisor::disconnect},
+    };
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<BrokerEvent>>);
+
+    impl Sink for Heard {
+        fn deliver(&self, event: BrokerEvent) {
+            self.0.lock().push(event);
+        }
+    }
+
+    /// The topic `a` is asked for on connection 0.
+    fn asked() -> (Shared, Arc<Heard>) {
+        let shared = Shared::new(Server::new(&RedisConfig::new("redis://localhost")).unwrap(), 1);
+        let heard = Arc::new(Heard::default());
+        shared.topics.lock().subscribe("a", Arc::clone(&heard) as Arc<dyn Sink>);
+        ask(&shared);
+        (shared, heard)
+    }
+
+    fn ask(shared: &Shared) {
+        let mut topics = shared.topics.lock();
+        let names = topics.take_unsettled();
+        topics.commands(&names);
+    }
+
+    fn push(kind: PushKind, words: &[&[u8]]) -> PushInfo {
+        PushInfo { kind, data: words.iter().map(|word| Value::BulkString(word.to_vec())).collect() }
+    }
+
+    fn message() -> PushInfo {
+        push(PushKind::Message, &[b"a", b"x"])
+    }
+
+    const OLD: Speaker = Speaker::Generation(0);
+    const NEW: Speaker = Speaker::Generation(1);
+
+    #[test]
+    fn a_connection_that_was_given_up_is_heard_no_more() {
+        let (shared, heard) = asked();
+        hear(&shared, OLD, push(PushKind::Subscribe, &[b"a"]));
+        hear(&shared, OLD, message());
+        disconnect(&shared, 1);
+        ask(&shared);
+        hear(&shared, OLD, push(PushKind::Subscribe, &[b"a"]));
+        hear(&shared, NEW, push(PushKind::Subscribe, &[b"a"]));
+        hear(&shared, OLD, message());
+        hear(&shared, OLD, push(PushKind::Unsubscribe, &[b"a"]));
+        hear(&shared, NEW, message());
+        let gap = BrokerEvent::Gap { dropped: None, reason: crate::GapReason::BrokerReconnect };
+        let x = || BrokerEvent::Message("x".into());
+        assert_eq!(*heard.0.lock(), [BrokerEvent::Subscribed, x(), gap, x()]);
+    }
+
+    #[test]
+    fn a_closed_broker_hears_nothing() {
+        let (shared, heard) = asked();
+        *shared.speaker.lock() = Speaker::Nobody;
+        disconnect(&shared, 1);
+        hear(&shared, OLD, push(PushKind::Subscribe, &[b"a"]));
+        hear(&shared, NEW, push(PushKind::Subscribe, &[b"a"]));
+        assert_eq!(*heard.0.lock(), []);
+    }
+
+    #[test]
+    fn what_has_not_the_form_of_a_push_is_ignored() {
+        let (shared, heard) = asked();
+        hear(&shared, OLD, push(PushKind::Subscribe, &[b"a"]));
+        for kind in [PushKind::Message, PushKind::Subscribe, PushKind::Unsubscribe] {
+            hear(&shared, OLD, push(kind.clone(), &[]));
+            hear(&shared, OLD, PushInfo { kind: kind.clone(), data: vec![Value::Nil, Value::Int(1)] });
+            hear(&shared, OLD, push(kind, &[b"\xff", b"x"]));
+        }
+        hear(&shared, OLD, push(PushKind::Message, &[b"a"]));
+        hear(&shared, OLD, push(PushKind::PMessage, &[b"a", b"x"]));
+        hear(&shared, OLD, push(PushKind::Other("news".into()), &[b"a", b"x"]));
+        assert_eq!(*heard.0.lock(), [BrokerEvent::Subscribed]);
+    }
+}

@@ -39,7 +39,7 @@ async fn connect(shared: &Arc<Shared>, generation: u64) -> Result<Link, String> 
 }
 
 /// Forbids the old connection to speak, and only then forgets what the server had confirmed to it.
-fn disconnect(shared: &Shared, generation: u64) {
+pub(super) fn disconnect(shared: &Shared, generation: u64) {
     let mut speaker = shared.speaker.lock();
     if *speaker != Speaker::Nobody {
         *speaker = Speaker::Generation(generation);

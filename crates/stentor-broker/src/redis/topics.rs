@@ -184,215 +184,86 @@ impl Topics {
 mod tests {
     use super::*;
 
-    /// One thing that happens to the topic `t`, or one thing that must be seen.
-    #[derive(Clone, Copy, Debug)]
-    enum Step {
-        /// A new sink, with this number, wants the topic.
-        Subscribe(usize),
-        Unsubscribe,
-        Disconnected,
-        /// What is unsettled is turned into commands, which must be these for `t`.
-        Asks(&'static [&'static str]),
-        /// The server confirms, and this sink is told this.
-        Subscribed(Option<(usize, Told)>),
-        Unsubscribed,
-        Refused(Option<usize>),
-        /// A message arrives, and this sink hears it.
-        Message(Option<usize>),
-        /// So many topics are remembered.
-        Len(usize),
-    }
-
-    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-    enum Told {
-        Gap,
-        Subscribed,
-    }
-
-    use Step::{Asks, Disconnected, Len, Message, Refused, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
-
-    const SUB: Step = Asks(&["SUBSCRIBE"]);
-    const UNSUB: Step = Asks(&["UNSUBSCRIBE"]);
-    const QUIET: Step = Asks(&[]);
-
-    const fn tells(sink: usize, told: Told) -> Step {
-        Subscribed(Some((sink, told)))
-    }
+    /// What happens to one topic, and what must be seen, in words:
+    ///
+    /// - `want:1`, `leave`, `lost`: sink 1 subscribes, the sink unsubscribes, the connection is lost;
+    /// - `SUBSCRIBE`, `UNSUBSCRIBE`, `quiet`: what is asked of the server now, or that nothing is;
+    /// - `subscribed`, `unsubscribed`: the server confirms, and nobody is told anything;
+    /// - `subscribed:1`, `gap:1`: the server confirms, and this is what sink 1 is told;
+    /// - `message:1`, `refused:1`, or `:0`: the server says so, and sink 1, or nobody, is told;
+    /// - `empty`: nothing is remembered.
+    const TABLE: &[(&str, &str)] = &[
+        (
+            "a topic lives and ends",
+            "want:1 message:0 SUBSCRIBE message:0 subscribed:1 message:1 quiet \
+             leave message:0 UNSUBSCRIBE message:0 unsubscribed quiet empty",
+        ),
+        ("left before it was asked for", "want:1 leave quiet empty"),
+        (
+            "left while it is asked for",
+            "want:1 SUBSCRIBE leave quiet subscribed UNSUBSCRIBE unsubscribed quiet empty",
+        ),
+        (
+            "left and wanted again while it is asked for",
+            "want:1 SUBSCRIBE leave want:2 quiet subscribed:2 message:2 quiet",
+        ),
+        (
+            "wanted again before its end is asked for",
+            "want:1 SUBSCRIBE subscribed:1 leave want:2 message:0 SUBSCRIBE message:0 subscribed:2 message:2 quiet",
+        ),
+        (
+            "wanted again while its end is asked for",
+            "want:1 SUBSCRIBE subscribed:1 leave UNSUBSCRIBE want:2 quiet message:0 unsubscribed \
+             SUBSCRIBE subscribed:2 message:2 quiet",
+        ),
+        (
+            "wanted and left again while its end is asked for",
+            "want:1 SUBSCRIBE subscribed:1 leave UNSUBSCRIBE want:2 leave quiet unsubscribed quiet empty",
+        ),
+        (
+            "replaced before the confirmation",
+            "want:1 SUBSCRIBE want:2 message:0 subscribed:2 message:2 quiet",
+        ),
+        (
+            "replaced after the confirmation",
+            "want:1 SUBSCRIBE subscribed:1 want:2 message:0 SUBSCRIBE subscribed:2 message:2 quiet",
+        ),
+        (
+            "a lost connection is a gap",
+            "want:1 SUBSCRIBE subscribed:1 lost message:0 SUBSCRIBE message:0 gap:1 message:1 quiet",
+        ),
+        (
+            "two losses in a row are one gap",
+            "want:1 SUBSCRIBE subscribed:1 lost SUBSCRIBE lost SUBSCRIBE gap:1 quiet",
+        ),
+        (
+            "two losses apart are two gaps",
+            "want:1 SUBSCRIBE subscribed:1 lost SUBSCRIBE gap:1 lost SUBSCRIBE gap:1",
+        ),
+        ("a loss before the confirmation is no gap", "want:1 SUBSCRIBE lost SUBSCRIBE subscribed:1 quiet"),
+        (
+            "a sink that came during the loss hears of no gap",
+            "want:1 SUBSCRIBE subscribed:1 lost want:2 SUBSCRIBE subscribed:2 message:2 quiet",
+        ),
+        ("left during the loss", "want:1 SUBSCRIBE subscribed:1 lost leave quiet empty"),
+        (
+            "lost while its end is asked for",
+            "want:1 SUBSCRIBE subscribed:1 leave UNSUBSCRIBE lost quiet empty",
+        ),
+        ("refused", "want:1 SUBSCRIBE refused:1 quiet empty message:0"),
+        ("refused after it was left", "want:1 SUBSCRIBE leave refused:0 quiet empty"),
+        ("refused and wanted again", "want:1 SUBSCRIBE refused:1 want:2 SUBSCRIBE subscribed:2"),
+        ("refused after a loss", "want:1 SUBSCRIBE subscribed:1 lost SUBSCRIBE refused:1 quiet empty"),
+        ("nobody asked", "subscribed unsubscribed message:0 refused:0 leave quiet empty"),
+    ];
 
     #[test]
     fn what_is_wanted_and_what_the_server_knows_come_to_agree() {
-        use Told::{Gap, Subscribed as Yes};
-        let rows: &[(&str, &[Step])] = &[
-            (
-                "a topic lives and ends",
-                &[
-                    Subscribe(1),
-                    Message(None),
-                    SUB,
-                    Message(None),
-                    tells(1, Yes),
-                    Message(Some(1)),
-                    QUIET,
-                    Unsubscribe,
-                    Message(None),
-                    UNSUB,
-                    Message(None),
-                    Unsubscribed,
-                    QUIET,
-                    Len(0),
-                ],
-            ),
-            ("unsubscribed before it was asked for", &[Subscribe(1), Unsubscribe, QUIET, Len(0)]),
-            (
-                "unsubscribed while asked for",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    Unsubscribe,
-                    QUIET,
-                    Subscribed(None),
-                    UNSUB,
-                    Unsubscribed,
-                    QUIET,
-                    Len(0),
-                ],
-            ),
-            (
-                "unsubscribed and wanted again while asked for",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    Unsubscribe,
-                    Subscribe(2),
-                    QUIET,
-                    tells(2, Yes),
-                    Message(Some(2)),
-                    QUIET,
-                ],
-            ),
-            (
-                "wanted again before the end was asked for",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    tells(1, Yes),
-                    Unsubscribe,
-                    Subscribe(2),
-                    Message(None),
-                    SUB,
-                    tells(2, Yes),
-                    Message(Some(2)),
-                    QUIET,
-                ],
-            ),
-            (
-                "wanted again while the end is asked for",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    tells(1, Yes),
-                    Unsubscribe,
-                    UNSUB,
-                    Subscribe(2),
-                    QUIET,
-                    Message(None),
-                    Unsubscribed,
-                    SUB,
-                    tells(2, Yes),
-                    Message(Some(2)),
-                    QUIET,
-                ],
-            ),
-            (
-                "wanted and ended again while the end is asked for",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    tells(1, Yes),
-                    Unsubscribe,
-                    UNSUB,
-                    Subscribe(2),
-                    Unsubscribe,
-                    QUIET,
-                    Unsubscribed,
-                    QUIET,
-                    Len(0),
-                ],
-            ),
-            ("replaced before the confirmation", &[Subscribe(1), SUB, Subscribe(2), tells(2, Yes), QUIET]),
-            (
-                "replaced after the confirmation",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    tells(1, Yes),
-                    Subscribe(2),
-                    Message(None),
-                    SUB,
-                    tells(2, Yes),
-                    Message(Some(2)),
-                    QUIET,
-                ],
-            ),
-            (
-                "a lost connection is a gap",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    tells(1, Yes),
-                    Disconnected,
-                    Message(None),
-                    SUB,
-                    Message(None),
-                    tells(1, Gap),
-                    Message(Some(1)),
-                    QUIET,
-                ],
-            ),
-            (
-                "two losses in a row are one gap",
-                &[
-                    Subscribe(1),
-                    SUB,
-                    tells(1, Yes),
-                    Disconnected,
-                    SUB,
-                    Disconnected,
-                    SUB,
-                    tells(1, Gap),
-                    QUIET,
-                ],
-            ),
-            (
-                "a loss before the confirmation is no gap",
-                &[Subscribe(1), SUB, Disconnected, SUB, tells(1, Yes), QUIET],
-            ),
-            (
-                "a sink that came during the loss hears of no gap",
-                &[Subscribe(1), SUB, tells(1, Yes), Disconnected, Subscribe(2), SUB, tells(2, Yes), QUIET],
-            ),
-            (
-                "unsubscribed during the loss",
-                &[Subscribe(1), SUB, tells(1, Yes), Disconnected, Unsubscribe, QUIET, Len(0)],
-            ),
-            (
-                "lost while the end is asked for",
-                &[Subscribe(1), SUB, tells(1, Yes), Unsubscribe, UNSUB, Disconnected, QUIET, Len(0)],
-            ),
-            ("refused", &[Subscribe(1), SUB, Refused(Some(1)), QUIET, Len(0), Message(None)]),
-            ("refused after it was ended", &[Subscribe(1), SUB, Unsubscribe, Refused(None), QUIET, Len(0)]),
-            (
-                "refused, then wanted again",
-                &[Subscribe(1), SUB, Refused(Some(1)), Subscribe(2), SUB, tells(2, Yes)],
-            ),
-            (
-                "refused after a loss",
-                &[Subscribe(1), SUB, tells(1, Yes), Disconnected, SUB, Refused(Some(1)), QUIET, Len(0)],
-            ),
-            ("confirmations of unknown topics are ignored", &[Subscribed(None), Unsubscribed, QUIET, Len(0)]),
-        ];
-        for (fact, steps) in rows {
-            check(fact, steps);
+        for (fact, steps) in TABLE {
+            let mut table = Table::default();
+            for step in steps.split_whitespace() {
+                assert_eq!(table.step(step), step, "{fact}: {steps}");
+            }
         }
     }
 
@@ -424,64 +295,61 @@ mod tests {
     #[derive(Default)]
     struct Table {
         topics: Topics,
-        /// Every sink that was used, by its number.
-        sinks: HashMap<usize, Arc<dyn Sink>>,
-    }
-
-    fn check(fact: &str, steps: &[Step]) {
-        let mut table = Table::default();
-        for (i, step) in steps.iter().enumerate() {
-            table.step(*step, &format!("{fact}: step {i}, {step:?}"));
-        }
+        /// Every sink that was used; the first one is number 1.
+        sinks: Vec<Arc<dyn Sink>>,
     }
 
     impl Table {
-        fn step(&mut self, step: Step, place: &str) {
-            match step {
-                Subscribe(number) => {
-                    let sink: Arc<dyn Sink> = Arc::new(Silent);
-                    self.sinks.insert(number, Arc::clone(&sink));
-                    self.topics.subscribe("t", sink);
+        /// Does what `step` says, and says what was seen in the same words.
+        fn step(&mut self, step: &str) -> String {
+            let (word, number) = step.split_once(':').unwrap_or((step, ""));
+            match word {
+                "want" => {
+                    self.sinks.push(Arc::new(Silent));
+                    assert_eq!(self.sinks.len().to_string(), number);
+                    self.topics.subscribe("t", Arc::clone(&self.sinks[self.sinks.len() - 1]));
                 }
-                Unsubscribe => drop(self.topics.unsubscribe("t")),
-                Disconnected => self.topics.disconnected(),
-                Asks(expected) => assert_eq!(self.asks(), expected, "{place}"),
-                Subscribed(expected) => {
-                    let told =
-                        self.topics.subscribed("t").map(|(sink, event)| (self.number(&sink), told(&event)));
-                    assert_eq!(told, expected, "{place}");
-                }
-                Unsubscribed => self.topics.unsubscribed("t"),
-                Refused(expected) => {
+                "leave" => drop(self.topics.unsubscribe("t")),
+                "lost" => self.topics.disconnected(),
+                "SUBSCRIBE" | "UNSUBSCRIBE" | "quiet" => return self.asked(),
+                "subscribed" | "gap" => return self.confirmed(),
+                "unsubscribed" => self.topics.unsubscribed("t"),
+                "message" => return format!("message:{}", self.number(self.topics.sink("t"))),
+                "refused" => {
                     let sink = self.topics.refused("t");
-                    assert_eq!(sink.map(|sink| self.number(&sink)), expected, "{place}");
+                    return format!("refused:{}", self.number(sink));
                 }
-                Message(expected) => {
-                    let sink = self.topics.sink("t");
-                    assert_eq!(sink.map(|sink| self.number(&sink)), expected, "{place}");
-                }
-                Len(expected) => assert_eq!(self.topics.len(), expected, "{place}"),
+                "empty" => assert_eq!((self.topics.by_name.len(), self.topics.unsettled.len()), (0, 0)),
+                _ => panic!("no such step: {step}"),
+            }
+            step.into()
+        }
+
+        fn asked(&mut self) -> String {
+            let names = self.topics.take_unsettled();
+            let commands = self.topics.commands(&names);
+            match (&*commands.subscribe, &*commands.unsubscribe) {
+                ([], []) => "quiet".into(),
+                ([_], []) => "SUBSCRIBE".into(),
+                ([], [_]) => "UNSUBSCRIBE".into(),
+                _ => format!("{commands:?}"),
             }
         }
 
-        fn asks(&mut self) -> Vec<&'static str> {
-            let names = self.topics.take_unsettled();
-            let commands = self.topics.commands(&names);
-            let subscribe = commands.subscribe.iter().map(|_| "SUBSCRIBE");
-            subscribe.chain(commands.unsubscribe.iter().map(|_| "UNSUBSCRIBE")).collect()
+        fn confirmed(&mut self) -> String {
+            match self.topics.subscribed("t") {
+                None => "subscribed".into(),
+                Some((sink, BrokerEvent::Subscribed)) => format!("subscribed:{}", self.number(Some(sink))),
+                Some((sink, BrokerEvent::Gap { dropped: None, .. })) => {
+                    format!("gap:{}", self.number(Some(sink)))
+                }
+                Some((_, event)) => format!("{event:?}"),
+            }
         }
 
-        fn number(&self, sink: &Arc<dyn Sink>) -> usize {
-            let found = self.sinks.iter().find(|(_, known)| Arc::ptr_eq(known, sink));
-            *found.expect("only known sinks are used").0
-        }
-    }
-
-    fn told(event: &BrokerEvent) -> Told {
-        match event {
-            BrokerEvent::Gap { dropped: None, reason: GapReason::BrokerReconnect } => Told::Gap,
-            BrokerEvent::Subscribed => Told::Subscribed,
-            other => panic!("no sink is told {other:?} here"),
+        fn number(&self, sink: Option<Arc<dyn Sink>>) -> usize {
+            let position = sink.map(|sink| self.sinks.iter().position(|known| Arc::ptr_eq(known, &sink)));
+            position.map_or(0, |position| position.expect("only known sinks are used") + 1)
         }
     }
 }

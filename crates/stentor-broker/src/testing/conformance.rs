@@ -43,7 +43,7 @@ macro_rules! broker_conformance {
     };
     ($world:path: $($fact:ident)+) => {
         $(
-            #[tokio::test]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $fact() {
                 $crate::testing::conformance::$fact(&$world().await).await;
             }
