@@ -212,15 +212,13 @@ impl FrameReader {
     }
 }
 
-/// What a server's frame is; every one is whole, none a fragment.
+/// What a server's frame is; every one is whole, none a fragment. Pings to a client are messages of the protocol above.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Opcode {
     /// A text message.
     Text = 0x1,
     /// The end of the connection.
     Close = 0x8,
-    /// A ping.
-    Ping = 0x9,
     /// The answer to a ping.
     Pong = 0xA,
 }

@@ -320,9 +320,7 @@ fn tungstenite_is_understood() {
 fn tungstenite_understands() {
     let long = "ü".repeat(40_000);
     let mut bytes = Vec::new();
-    for (opcode, payload) in
-        [(Opcode::Text, "hello"), (Opcode::Text, &long), (Opcode::Ping, "p"), (Opcode::Pong, "")]
-    {
+    for (opcode, payload) in [(Opcode::Text, "hello"), (Opcode::Text, &long), (Opcode::Pong, "")] {
         write_header(&mut bytes, opcode, payload.len());
         bytes.extend_from_slice(payload.as_bytes());
     }
@@ -332,7 +330,6 @@ fn tungstenite_understands() {
     let mut read = || client.read().expect("a whole message");
     assert_eq!(read(), Message::text("hello"));
     assert_eq!(read(), Message::text(long));
-    assert_eq!(read(), Message::Ping("p".into()));
     assert_eq!(read(), Message::Pong("".into()));
     let Message::Close(Some(close)) = read() else { panic!("a close with a code") };
     assert_eq!((u16::from(close.code), close.reason.as_str()), (4403, "the token expired"));
