@@ -81,3 +81,57 @@ const CACHED_BYTES: usize = 2 << 20;
 
 /// Bytes of source of the largest document that is kept.
 const CACHEABLE_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use apollo_compiler::validation::Valid;
+
+    use super::*;
+    use crate::{OperationLimits, operation::document::Document};
+
+    fn document() -> Arc<Document> {
+        let schema: Valid<Schema> =
+            Schema::parse_and_validate("type Query { a: Int }", "schema.graphql").unwrap();
+        Arc::new(Document::parse("{ a }", &schema, &OperationLimits::default()).unwrap())
+    }
+
+    /// A text of so many bytes that no other number has.
+    fn text(number: usize, bytes: usize) -> String {
+        format!("{number:0bytes$}")
+    }
+
+    #[test]
+    fn the_document_unused_for_longest_gives_way() {
+        let (cache, document) = (DocumentCache::default(), document());
+        for number in 0..CACHED_DOCUMENTS {
+            cache.insert(&text(number, 8), &document);
+        }
+        assert!(cache.get(&text(0, 8)).is_some());
+        cache.insert("one more", &document);
+        let kept = [text(0, 8), text(2, 8), "one more".to_owned()];
+        assert!(kept.iter().all(|text| cache.get(text).is_some()));
+        assert!(cache.get(&text(1, 8)).is_none());
+    }
+
+    #[test]
+    fn the_bytes_of_source_are_bounded() {
+        let (cache, document) = (DocumentCache::default(), document());
+        let fit = CACHED_BYTES / CACHEABLE_BYTES;
+        for number in 0..=fit {
+            cache.insert(&text(number, CACHEABLE_BYTES), &document);
+            cache.insert(&text(number, CACHEABLE_BYTES), &document);
+        }
+        assert_eq!(cache.kept.lock().bytes, CACHED_BYTES);
+        assert!(cache.get(&text(0, CACHEABLE_BYTES)).is_none());
+        assert!(cache.get(&text(1, CACHEABLE_BYTES)).is_some());
+    }
+
+    #[test]
+    fn a_large_document_is_not_kept() {
+        let (cache, document) = (DocumentCache::default(), document());
+        let large = text(0, CACHEABLE_BYTES + 1);
+        cache.insert(&large, &document);
+        assert!(cache.get(&large).is_none());
+        assert_eq!(cache.kept.lock().bytes, 0);
+    }
+}

@@ -126,3 +126,55 @@ impl Planner<'_> {
 fn one(error: GraphQLError) -> Vec<GraphQLError> {
     vec![error]
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::SchemaOptions;
+
+    fn schema() -> Schema {
+        let sdl = r#"
+            type Subscription { bot(id: ID): Bot @subscribe(topic: "bot") }
+            type Bot { id: ID  name(size: Int): String }
+        "#;
+        Schema::parse(sdl, "schema.graphql", &SchemaOptions::default()).unwrap()
+    }
+
+    fn selection(schema: &Schema, query: &str, value: serde_json::Value) -> Arc<RootSelection> {
+        let variables = JsonObject::from_iter([("v".to_owned(), value)]);
+        let request = Request { query: query.to_owned(), operation_name: None, variables };
+        match schema.plan(&request, &OperationLimits::default()) {
+            Ok(Operation::Subscription(plan)) => plan.selection,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_selection_is_shared_unless_a_variable_changes_it() {
+        let rows = [
+            ("subscription($v: ID) { bot(id: $v) { id } }", json!("a"), json!("b"), true),
+            ("subscription($v: Boolean!) { bot { id @skip(if: $v) } }", json!(true), json!(false), false),
+            ("subscription($v: Int) { bot { name(size: $v) } }", json!(1), json!(2), false),
+        ];
+        let schema = schema();
+        for (query, first, second, shared) in rows {
+            let first = selection(&schema, query, first);
+            let second = selection(&schema, query, second);
+            assert_eq!(Arc::ptr_eq(&first, &second), shared, "{query}");
+            assert_eq!(first.canonical == second.canonical, shared, "{query}");
+        }
+    }
+
+    #[test]
+    fn only_valid_documents_are_kept() {
+        let schema = schema();
+        let limits = OperationLimits { depth: 1, ..OperationLimits::default() };
+        for query in ["{ nope }", "{", "subscription { bot { id } }"] {
+            let request = Request { query: query.to_owned(), ..Request::default() };
+            assert!(schema.plan(&request, &limits).is_err());
+            assert!(schema.documents.get(query).is_none(), "{query}");
+        }
+    }
+}
