@@ -14,7 +14,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{app::App, http::router};
+use crate::app::App;
 
 /// How long a client may take to send the head of a request, and how long an idle HTTP connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,10 +29,11 @@ const OVERLOADED: &[u8] =
 /// Serves until `shutdown` is ready, then drains.
 pub(crate) async fn serve(
     app: &Arc<App>,
+    router: Router,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let door = Door { service: router(app), sockets: Arc::new(Semaphore::new(app.config.limits.connections)) };
+    let door = Door { service: router, sockets: Arc::new(Semaphore::new(app.config.limits.connections)) };
     tokio::select! {
         never = door.accept(&listener) => return never,
         () = shutdown => {}

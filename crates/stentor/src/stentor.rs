@@ -72,7 +72,21 @@ impl Stentor {
     ///
     /// The listener fails.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        server::serve(&self.0, listener, shutdown).await
+        self.serve_router(self.router(), listener, shutdown).await
+    }
+
+    /// As [`serve`](Self::serve), with a router that has pages of the program's own beside [`router`](Self::router).
+    ///
+    /// # Errors
+    ///
+    /// The listener fails.
+    pub async fn serve_router(
+        &self,
+        router: Router,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        server::serve(&self.0, router, listener, shutdown).await
     }
 
     /// Every address of the server (`/graphql`, `/ws`, `/healthz`, `/readyz`, `/metrics`), to mount in an axum

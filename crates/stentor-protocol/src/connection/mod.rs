@@ -17,7 +17,7 @@ use crate::{
 };
 pub use config::Config;
 pub use envelope::NextEnvelope;
-use operations::Operations;
+use operations::{Operation, Operations};
 pub use operations::{MAX_ID_BYTES, OperationKey};
 
 /// The rules of one socket, as a server must follow them.
@@ -139,6 +139,9 @@ impl Connection {
 
     /// What to write around a result of the operation; none if it has ended.
     pub fn next_envelope(&self, key: OperationKey) -> Option<NextEnvelope<'_>> {
+        if self.is_closed() {
+            return None;
+        }
         self.operations.get(key).map(|operation| NextEnvelope::new(operation.id.escaped()))
     }
 
@@ -146,28 +149,32 @@ impl Connection {
     ///
     /// `errors_json` is a non-empty JSON array of GraphQL errors; it is sent as it is.
     pub fn error(&mut self, key: OperationKey, errors_json: &str) {
-        if let Some(operation) = self.operations.remove(key) {
+        if let Some(operation) = self.remove(key) {
             self.send("error", Some(operation.id.escaped()), Some(errors_json));
         }
     }
 
     /// Ends the operation with `complete`.
     pub fn complete(&mut self, key: OperationKey) {
-        if let Some(operation) = self.operations.remove(key) {
+        if let Some(operation) = self.remove(key) {
             self.send("complete", Some(operation.id.escaped()), None);
         }
     }
 
     /// The operation listens from now on: a client that asked to be told, with `extensions.ackId`, gets it in a `ping`.
     pub fn live(&mut self, key: OperationKey) {
-        if let Some(ack_id) = self.operations.take_ack_id(key) {
+        if !self.is_closed()
+            && let Some(ack_id) = self.operations.take_ack_id(key)
+        {
             self.send("ping", None, Some(&json!({ "ackId": ack_id }).to_string()));
         }
     }
 
     /// Tells the client that `dropped` results of the operation were lost; none if nobody knows how many.
     pub fn gap(&mut self, key: OperationKey, dropped: Option<u64>, reason: &str) {
-        if let Some(id) = self.id(key) {
+        if !self.is_closed()
+            && let Some(id) = self.id(key)
+        {
             let gap = json!({ "stentor": { "gap": { "id": id, "dropped": dropped, "reason": reason } } });
             self.send("ping", None, Some(&gap.to_string()));
         }
@@ -212,10 +219,11 @@ impl Connection {
 
     /// The number of running operations.
     pub fn operations(&self) -> usize {
-        self.operations.len()
+        if self.is_closed() { 0 } else { self.operations.len() }
     }
 
-    /// The id that the client gave the operation; none if it has ended.
+    /// The id that the client gave the operation; none if it has ended by itself. Those that ended with the connection
+    /// keep theirs, for the log.
     pub fn id(&self, key: OperationKey) -> Option<&str> {
         self.operations.get(key).map(|operation| operation.id.as_str())
     }
@@ -293,6 +301,11 @@ impl Connection {
         }
     }
 
+    /// Ends one operation, unless all have ended with the connection.
+    fn remove(&mut self, key: OperationKey) -> Option<Operation> {
+        if self.is_closed() { None } else { self.operations.remove(key) }
+    }
+
     fn ping_at(&self) -> Option<Instant> {
         after(self.quiet_since, self.config.ping_interval)
     }
@@ -311,7 +324,6 @@ impl Connection {
 
     fn end(&mut self) {
         self.state = State::Closed;
-        self.operations.clear();
         self.events.clear();
     }
 

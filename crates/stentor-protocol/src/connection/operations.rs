@@ -68,10 +68,6 @@ impl Operations {
         Some(operation)
     }
 
-    pub(super) fn clear(&mut self) {
-        self.running = Vec::new();
-    }
-
     fn position(&self, key: OperationKey) -> Option<usize> {
         self.running.binary_search_by_key(&key, |operation| operation.key).ok()
     }
@@ -148,13 +144,5 @@ mod tests {
             assert!(operations.running.capacity() <= 16 + 4 * operations.len());
         }
         assert_eq!(operations.running.capacity(), 0);
-    }
-
-    #[test]
-    fn keys_are_not_used_again_after_clear() {
-        let mut operations = Operations::default();
-        let first = operations.insert("a", None);
-        operations.clear();
-        assert!(operations.insert("a", None) > first);
     }
 }

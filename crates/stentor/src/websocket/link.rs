@@ -100,7 +100,7 @@ impl Link {
     /// The socket is gone.
     pub(super) fn handle_lost(&mut self, reason: impl Into<String>) {
         self.protocol.handle_closed();
-        self.ended.get_or_insert(reason.into());
+        self.ended.get_or_insert_with(|| reason.into());
         self.output = Output::Aborted;
     }
 
@@ -248,7 +248,7 @@ impl Link {
             batch.buffer().extend_from_slice(&close_frame(code, ""));
         }
         self.protocol.handle_closed();
-        self.ended.get_or_insert(format!("client closed with {code}"));
+        self.ended.get_or_insert_with(|| format!("client closed with {code}"));
         self.output = Output::Closed;
     }
 
