@@ -2,9 +2,10 @@
 
 mod config;
 mod envelope;
+mod event;
 mod operations;
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -17,8 +18,9 @@ use crate::{
 };
 pub use config::Config;
 pub use envelope::NextEnvelope;
-use operations::{Operation, Operations};
+pub use event::Event;
 pub use operations::{MAX_ID_BYTES, OperationKey};
+use operations::{Operation, Operations};
 
 /// The rules of one socket, as a server must follow them.
 ///
@@ -139,10 +141,7 @@ impl Connection {
 
     /// What to write around a result of the operation; none if it has ended.
     pub fn next_envelope(&self, key: OperationKey) -> Option<NextEnvelope<'_>> {
-        if self.is_closed() {
-            return None;
-        }
-        self.operations.get(key).map(|operation| NextEnvelope::new(operation.id.escaped()))
+        self.running(key).map(|operation| NextEnvelope::new(operation.id.escaped()))
     }
 
     /// Ends the operation with `error`, after which no `complete` follows.
@@ -172,9 +171,8 @@ impl Connection {
 
     /// Tells the client that `dropped` results of the operation were lost; none if nobody knows how many.
     pub fn gap(&mut self, key: OperationKey, dropped: Option<u64>, reason: &str) {
-        if !self.is_closed()
-            && let Some(id) = self.id(key)
-        {
+        if let Some(operation) = self.running(key) {
+            let id = operation.id.as_str();
             let gap = json!({ "stentor": { "gap": { "id": id, "dropped": dropped, "reason": reason } } });
             self.send("ping", None, Some(&gap.to_string()));
         }
@@ -222,8 +220,9 @@ impl Connection {
         if self.is_closed() { 0 } else { self.operations.len() }
     }
 
-    /// The id that the client gave the operation; none if it has ended by itself. Those that ended with the connection
-    /// keep theirs, for the log.
+    /// The id that the client gave the operation; none if it ended before the connection did.
+    ///
+    /// What ended with the connection keeps its id, so that the log can name it.
     pub fn id(&self, key: OperationKey) -> Option<&str> {
         self.operations.get(key).map(|operation| operation.id.as_str())
     }
@@ -301,6 +300,10 @@ impl Connection {
         }
     }
 
+    fn running(&self, key: OperationKey) -> Option<&Operation> {
+        if self.is_closed() { None } else { self.operations.get(key) }
+    }
+
     /// Ends one operation, unless all have ended with the connection.
     fn remove(&mut self, key: OperationKey) -> Option<Operation> {
         if self.is_closed() { None } else { self.operations.remove(key) }
@@ -329,51 +332,6 @@ impl Connection {
 
     fn send(&mut self, kind: &str, id: Option<&str>, payload: Option<&str>) {
         self.transmits.push(Transmit::Text(message::write(kind, id, payload)));
-    }
-}
-
-/// What the application must answer or take note of.
-#[derive(Clone, PartialEq)]
-pub enum Event {
-    /// The client asks for the connection; answer with [`Connection::accept`] or [`Connection::close`].
-    Init {
-        /// The client's words for who it is; an object.
-        payload: Option<Value>,
-    },
-    /// The client starts an operation.
-    Subscribe {
-        /// Names the operation from now on.
-        key: OperationKey,
-        /// What to run.
-        request: SubscribePayload,
-    },
-    /// The client ended the operation; nothing more can be sent for it.
-    Complete {
-        /// The operation.
-        key: OperationKey,
-        /// The id it had, which the key no longer leads to.
-        id: String,
-    },
-    /// The client answered a `ping`, or sent a `pong` of its own accord.
-    Pong {
-        /// The payload of the `ping`, if it answers one; an object.
-        payload: Option<Value>,
-    },
-}
-
-/// Leaves out the payload of `connection_init`: it holds the token.
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Init { .. } => f.debug_struct("Init").finish_non_exhaustive(),
-            Self::Subscribe { key, request } => {
-                f.debug_struct("Subscribe").field("key", key).field("request", request).finish()
-            }
-            Self::Complete { key, id } => {
-                f.debug_struct("Complete").field("key", key).field("id", id).finish()
-            }
-            Self::Pong { payload } => f.debug_struct("Pong").field("payload", payload).finish(),
-        }
     }
 }
 

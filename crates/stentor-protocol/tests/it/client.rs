@@ -188,6 +188,16 @@ fn close_is_the_last_thing_sent() {
 }
 
 #[test]
+fn what_waits_is_dropped_when_the_socket_is_gone() {
+    let (mut connection, _) = subscribed();
+    connection.ping(None);
+    connection.handle_text(r#"{"type":"pong"}"#);
+    connection.handle_closed();
+    assert_eq!((connection.poll_transmit(), connection.poll_event()), (None, None));
+    assert_eq!((connection.operations(), connection.is_closed()), (0, true));
+}
+
+#[test]
 fn binary_message_closes_4004() {
     let (mut connection, _) = subscribed();
     connection.handle_binary();

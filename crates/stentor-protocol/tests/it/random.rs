@@ -88,6 +88,8 @@ struct Walk {
     keys: Vec<OperationKey>,
     /// The id of each operation that runs, as the promises have it.
     running: HashMap<OperationKey, String>,
+    /// The ids of those that ended with the connection.
+    cut_off: HashMap<OperationKey, String>,
     ended: bool,
 }
 
@@ -102,6 +104,7 @@ impl Walk {
             now,
             keys: Vec::new(),
             running: HashMap::new(),
+            cut_off: HashMap::new(),
             ended: false,
         }
     }
@@ -224,7 +227,7 @@ impl Walk {
 
     fn end(&mut self) {
         self.ended = true;
-        self.running.clear();
+        self.cut_off.extend(self.running.drain());
     }
 
     /// The connection and the observer hold the same view.
@@ -233,7 +236,8 @@ impl Walk {
         assert_eq!(self.connection.operations(), self.running.len());
         assert!(!self.ended || self.connection.poll_timeout().is_none(), "a timer after the end");
         for key in &self.keys {
-            assert_eq!(self.connection.id(*key), self.running.get(key).map(String::as_str));
+            let id = self.running.get(key).or_else(|| self.cut_off.get(key));
+            assert_eq!(self.connection.id(*key), id.map(String::as_str));
         }
     }
 }

@@ -208,6 +208,9 @@ rules! {
     live_is_silent_for_an_ack_id_of_another_kind =>
         accepted(), [subscribe_with_ack_id(&json!({}))],
         [expect_event(Heard::Subscribe(1)), app(App::Live(1)), Step::ExpectNothing];
+    live_is_silent_for_an_ack_id_of_1025_bytes =>
+        accepted(), [subscribe_with_ack_id(&json!("x".repeat(1025))), expect_event(Heard::Subscribe(1))],
+        [app(App::Live(1)), Step::ExpectNothing];
     gap_names_the_operation_the_count_and_the_reason =>
         subscribed(), [app(App::Gap(1, Some(3), "SLOW_CONSUMER"))],
         [expect(json!({ "type": "ping", "payload": { "stentor": { "gap": { "id": "a", "dropped": 3, "reason": "SLOW_CONSUMER" } } } }))];
@@ -250,6 +253,24 @@ fn what_was_sent_before_the_close_still_goes_out_first() {
 }
 
 #[test]
+fn what_waits_is_dropped_when_nobody_can_read_it() {
+    let lose: [fn(&mut Connection); 2] = [
+        Connection::handle_closed,
+        // The first call sends the ping, the second finds it unanswered.
+        |connection| {
+            (1..=2).for_each(|hours| connection.handle_timeout(start() + Duration::from_hours(hours)))
+        },
+    ];
+    for (lose, left) in lose.into_iter().zip([None, Some(Transmit::Abort)]) {
+        let mut bench = Bench::new(Config::default());
+        bench.run(&accepted());
+        bench.connection.ping(None);
+        lose(&mut bench.connection);
+        assert_eq!((bench.connection.poll_transmit(), bench.connection.poll_transmit()), (left, None));
+    }
+}
+
+#[test]
 fn events_nobody_fetched_are_gone_after_the_close() {
     let mut bench = Bench::new(Config::default());
     bench.connection.handle_text(start(), INIT);
@@ -270,6 +291,25 @@ fn getters_follow_the_operation() {
     assert_eq!((bench.connection.id(key), bench.connection.operations()), (None, 0));
     bench.connection.handle_closed();
     assert!(bench.connection.is_closed() && !bench.connection.is_ready());
+}
+
+#[test]
+fn what_ended_with_the_connection_keeps_its_id() {
+    let mut bench = Bench::new(Config::default());
+    bench.run(&accepted());
+    let [ended, cut_off] = ["a", "b"].map(|id| {
+        let text = format!(r#"{{"id":"{id}","type":"subscribe","payload":{{"query":"q"}}}}"#);
+        bench.connection.handle_text(start(), &text);
+        let Some(Event::Subscribe { key, .. }) = bench.connection.poll_event() else { panic!("{id} starts") };
+        key
+    });
+    bench.connection.complete(ended);
+    bench.connection.handle_closed();
+    assert_eq!((bench.connection.id(ended), bench.connection.id(cut_off)), (None, Some("b")));
+    assert_eq!(
+        (bench.connection.operations(), bench.connection.next_envelope(cut_off).is_some()),
+        (0, false)
+    );
 }
 
 #[test]

@@ -147,6 +147,11 @@ impl Bench {
         while let Some(at) = self.connection.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.connection.handle_timeout(self.now);
+            assert_ne!(
+                self.connection.poll_timeout(),
+                Some(at),
+                "a timer that stays due makes a driver spin"
+            );
             self.drain();
         }
         self.now = end;
