@@ -98,6 +98,8 @@ pub enum Overflow {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ValueSource {
     /// The value of the root field's argument of this name.
+    ///
+    /// At least one root field that leads to the type has it; below one that has not, there is no value.
     Argument(String),
     /// The first of these payload keys that is there.
     Keys(Vec<String>),

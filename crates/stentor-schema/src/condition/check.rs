@@ -212,7 +212,7 @@ impl Checker<'_> {
             );
         };
         if let Some(error) = super::pattern_error(pattern.inner()) {
-            let help = Some("its syntax is at https://docs.rs/regex/latest/regex/#syntax".to_owned());
+            let help = Some("write it in the syntax of Rust's `regex`: `\\(` for a bracket, say".to_owned());
             self.refuse(range, format!("the pattern of `matches` cannot be read: {error}"), help);
         }
     }

@@ -59,6 +59,7 @@ fn conditions_read_events_arguments_and_claims() {
         ("event.status.startsWith('d') && event.status.matches('^do.e$')", true),
         ("type(event.status) == string", true),
         ("claims.tenant_id == 't1' && claims.realm.id == 'r'", true),
+        ("!has(claims.nope) && claims.?nope.orValue('none') == 'none'", true),
         ("claims['https://x.y/z'] == 7", true),
         ("args.json.k == 1 && args['id'] == 's1'", true),
         ("event.count == args.limit", true),
@@ -268,3 +269,88 @@ fn conditions_hold_on_many_threads_at_once() {
         }
     });
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_condition_panics_on_any_event(
+        words in proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 1..14),
+        first in 0..EVENTS.len(),
+    ) {
+        let source = words.join(" ");
+        match compile(&source) {
+            Ok(condition) => {
+                let event = Event::decode(&bytes::Bytes::from_static(EVENTS[first].as_bytes())).unwrap();
+                let bindings = Bindings::new(&object(json!({"id": "x", "limit": -1})), &JsonObject::new());
+                let _ = condition.holds(&event, &bindings);
+            }
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    proptest::prop_assert!(source.get(mistake.range.clone()).is_some(), "{source}: {mistake:?}");
+                    proptest::prop_assert!(!mistake.message.contains("makes its compiler fail"), "{source}");
+                }
+            }
+        }
+    }
+}
+
+const WORDS: [&str; 52] = [
+    "event",
+    "event.n",
+    "event.s",
+    "event.l",
+    "event.m",
+    "event.z",
+    "event.?z",
+    "args.id",
+    "args.limit",
+    "claims.x",
+    "true",
+    "null",
+    "1",
+    "-1",
+    "0",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "18446744073709551615u",
+    "1.5",
+    "1e308",
+    "'é'",
+    "\"\\u00e9\"",
+    "b'x'",
+    "[1, 2]",
+    "{'a': 1}",
+    "{1: 2, 1: 3}",
+    "==",
+    "!=",
+    "<",
+    ">=",
+    "&&",
+    "||",
+    "!",
+    "-",
+    "+",
+    "*",
+    "/",
+    "%",
+    "in",
+    "?",
+    ":",
+    "(",
+    ")",
+    "[",
+    "]",
+    ".size()",
+    ".contains('x')",
+    ".exists(t, t == 1)",
+    ".map(t, t + 1)",
+    "int(",
+    "string(",
+    ".matches('[a')",
+];
+
+const EVENTS: [&str; 4] = [
+    r#"{"n": -9223372036854775808, "s": "é", "l": [1, "a", null, {"x": []}], "m": {"a": 1}}"#,
+    r#"{"n": 18446744073709551615, "s": "", "l": [], "m": {}}"#,
+    r#"[1, 2]"#,
+    "text",
+];

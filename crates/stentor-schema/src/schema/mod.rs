@@ -64,6 +64,8 @@ impl Schema {
     ///
     /// Every mistake found, each with its place and how to mend it.
     pub fn parse(sdl: &str, file: &str, options: &SchemaOptions) -> Result<Self, Diagnostics> {
+        // https://spec.graphql.org/October2021/#sec-Unicode: a byte order mark is ignored.
+        let sdl = sdl.trim_start_matches('\u{feff}');
         let file = SourceFile { name: file.to_owned(), text: sdl.to_owned() };
         match check::check(&file, options) {
             Ok(checked) => Ok(Self::from_checked(checked, file)),

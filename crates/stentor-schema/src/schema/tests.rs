@@ -165,6 +165,16 @@ fn conditions_of_a_block_string_are_compiled() {
 }
 
 #[test]
+fn what_editors_add_is_not_a_mistake() {
+    let sdl = "\u{feff}type Query {\r\n\ta: Int @resolver\r\n}\r\n";
+    assert!(parse(sdl).field(OperationType::Query, "a").is_some());
+    let told =
+        Schema::parse("\u{feff}type Query {\r\n\ta: Int\r\n}", "s", &with_authentication()).unwrap_err();
+    assert_eq!((told.0[0].line, told.0[0].column), (2, 2));
+    assert!(!told.to_string().contains('\r'));
+}
+
+#[test]
 fn hostile_files_are_refused_and_never_crash() {
     let deep_type = format!("type Query {{ a: {}Int{} }}", "[".repeat(50_000), "]".repeat(50_000));
     let deep_value =
@@ -187,5 +197,19 @@ fn hostile_files_are_refused_and_never_crash() {
     for sdl in files {
         let told = Schema::parse(sdl, "test.graphql", &with_authentication()).unwrap_err();
         assert!(!told.to_string().is_empty() && !told.0.is_empty(), "{}", &sdl[..sdl.len().min(40)]);
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_damage_to_a_file_is_a_crash(from in 0..EVERYTHING.len(), to in 0..EVERYTHING.len(), with in ".{0,3}") {
+        let boundary = |at: usize| (0..=at).rev().find(|at| EVERYTHING.is_char_boundary(*at)).unwrap();
+        let (from, to) = (boundary(from.min(to)), boundary(from.max(to)));
+        let damaged = format!("{}{with}{}", &EVERYTHING[..from], &EVERYTHING[to..]);
+        if let Err(told) = Schema::parse(&damaged, "test.graphql", &with_authentication()) {
+            let told = told.to_string();
+            proptest::prop_assert!(told.contains("error: ") && told.contains("^"), "{told}");
+        }
     }
 }

@@ -180,3 +180,39 @@ fn claims_are_collected() {
         parse("{{ claims.realm.id }}:{{ args.id }}:{{ claims.sub }}", TemplateKind::Topic).unwrap();
     assert_eq!(template.claims().collect::<Vec<_>>(), ["realm", "sub"]);
 }
+
+proptest::proptest! {
+    #[test]
+    fn every_mistake_is_inside_its_text(
+        words in proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 0..10),
+    ) {
+        let text = words.concat();
+        for kind in [TemplateKind::Key, TemplateKind::Resource, TemplateKind::Topic] {
+            for mistake in parse(&text, kind).err().unwrap_or_default() {
+                proptest::prop_assert!(text.get(mistake.range.clone()).is_some(), "{text}: {mistake:?}");
+                proptest::prop_assert!(mistake.help.is_some(), "{text}: {mistake:?}");
+            }
+        }
+    }
+}
+
+const WORDS: [&str; 18] = [
+    "{{",
+    "}}",
+    "{",
+    "}",
+    " ",
+    "é",
+    "args",
+    "args.id",
+    ".",
+    "args.filter.owner.id",
+    "event",
+    "event.x",
+    "claims.a-b",
+    ":",
+    "*",
+    "bot",
+    "{args.id}",
+    "\u{2003}",
+];
