@@ -202,3 +202,102 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(events: usize, bytes: usize, topic_events: usize) -> Arc<Arrivals> {
+        Arc::new(Arrivals::new(QueueLimits { events, bytes, topic_events }))
+    }
+
+    fn sink(arrivals: &Arc<Arrivals>, id: u64) -> TopicSink {
+        TopicSink { inlet: Arc::new(TopicInlet::new(id)), arrivals: Arc::clone(arrivals) }
+    }
+
+    fn send(sink: &TopicSink, text: &str) {
+        sink.deliver(BrokerEvent::Message(text.to_owned().into()));
+    }
+
+    /// Everything that waits, as `topic:text` or `topic:-lost`.
+    fn drain(arrivals: &Arrivals) -> Vec<String> {
+        std::iter::from_fn(|| arrivals.pop()).map(|arrival| show(&arrival)).collect()
+    }
+
+    fn show(arrival: &Arrival) -> String {
+        match arrival {
+            Arrival::Event(inlet, TopicEvent::Message(text)) => {
+                format!("{}:{}", inlet.id, String::from_utf8_lossy(text))
+            }
+            Arrival::Event(inlet, TopicEvent::Gap(gap)) => {
+                format!("{}:-{}", inlet.id, gap.dropped.unwrap_or(0))
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_topic_cannot_take_the_room_of_another() {
+        let arrivals = queue(100, 1_000, 2);
+        let (busy, quiet) = (sink(&arrivals, 1), sink(&arrivals, 2));
+        for text in ["a", "b", "c", "d"] {
+            send(&busy, text);
+        }
+        send(&quiet, "x");
+        assert_eq!(drain(&arrivals), ["1:a", "1:b", "1:-2", "2:x"]);
+    }
+
+    #[test]
+    fn a_loss_stands_between_the_events_it_came_between() {
+        let arrivals = queue(100, 1_000, 2);
+        let topic = sink(&arrivals, 1);
+        for text in ["a", "b", "lost", "lost"] {
+            send(&topic, text);
+        }
+        assert_eq!(arrivals.pop().as_ref().map(show).as_deref(), Some("1:a"));
+        for text in ["c", "lost"] {
+            send(&topic, text);
+        }
+        assert_eq!(drain(&arrivals), ["1:b", "1:-2", "1:c", "1:-1"]);
+        send(&topic, "d");
+        assert_eq!(drain(&arrivals), ["1:d"]);
+    }
+
+    #[test]
+    fn a_losing_topic_grows_by_one_entry_however_much_it_loses() {
+        let arrivals = queue(100, 1_000, 1);
+        let topic = sink(&arrivals, 1);
+        for _ in 0..10_000 {
+            send(&topic, "x");
+        }
+        assert_eq!(arrivals.queue.lock().queued.len(), 2);
+        assert_eq!(drain(&arrivals), ["1:x", "1:-9999"]);
+    }
+
+    #[test]
+    fn events_and_bytes_of_all_topics_are_bounded() {
+        let arrivals = queue(2, 1_000, 100);
+        for id in 1..=3 {
+            send(&sink(&arrivals, id), "x");
+        }
+        assert_eq!(drain(&arrivals), ["1:x", "2:x", "3:-1"]);
+
+        let arrivals = queue(100, 5, 100);
+        let topic = sink(&arrivals, 1);
+        for text in ["abc", "defg", "de"] {
+            send(&topic, text);
+        }
+        assert_eq!(drain(&arrivals), ["1:abc", "1:-1", "1:de"]);
+    }
+
+    #[test]
+    fn a_burst_gives_its_memory_back() {
+        let arrivals = queue(100_000, 1_000_000, 100_000);
+        let topic = sink(&arrivals, 1);
+        for _ in 0..50_000 {
+            send(&topic, "x");
+        }
+        drain(&arrivals);
+        assert!(arrivals.queue.lock().queued.capacity() <= KEPT_CAPACITY);
+    }
+}

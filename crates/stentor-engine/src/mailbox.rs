@@ -237,3 +237,176 @@ impl Item {
         self.result.bytes().len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn result(text: &str) -> ExecutionResult {
+        ExecutionResult::from_encoded(text.to_owned().into()).expect("an object")
+    }
+
+    fn mailbox(events: u32, bytes: usize, overflow: Overflow) -> Mailbox {
+        Mailbox::new(Capacity { events, bytes, overflow })
+    }
+
+    fn put(mailbox: &mut Mailbox, text: &str) -> Put {
+        mailbox.put(&result(text), None, usize::MAX, Instant::now())
+    }
+
+    fn put_keyed(mailbox: &mut Mailbox, key: &str, text: &str) -> Put {
+        mailbox.put(&result(text), Some(&key.into()), usize::MAX, Instant::now())
+    }
+
+    /// What waits, each with the number of events lost just before it, and what was lost behind the last.
+    fn drain(mailbox: &mut Mailbox) -> (Vec<(String, u64)>, u64) {
+        let mut taken = Vec::new();
+        while let Some(mut item) = mailbox.take() {
+            let dropped = item.gaps.pop().and_then(|gap| gap.dropped).unwrap_or(0);
+            taken.push((String::from_utf8_lossy(item.result.bytes()).into_owned(), dropped));
+        }
+        (taken, mailbox.behind.pop().and_then(|gap| gap.dropped).unwrap_or(0))
+    }
+
+    fn texts(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
+        expected.iter().map(|(text, dropped)| ((*text).to_owned(), *dropped)).collect()
+    }
+
+    #[test]
+    fn a_mailbox_that_holds_nothing_or_one_event_owns_no_queue() {
+        let mut mailbox = mailbox(10, 100, Overflow::DropOldest);
+        assert!(matches!(mailbox.waiting, Waiting::Nothing));
+        put(&mut mailbox, "{a}");
+        assert!(matches!(mailbox.waiting, Waiting::One(_)));
+        put(&mut mailbox, "{b}");
+        drain(&mut mailbox);
+        assert!(matches!(mailbox.waiting, Waiting::Nothing));
+        assert_eq!(mailbox.bytes(), 0);
+    }
+
+    #[test]
+    fn what_gives_way_is_counted_at_its_place() {
+        type Row<'a> = (&'a str, Overflow, &'a [&'a str], &'a [(&'a str, u64)], u64);
+        let rows: [Row<'_>; 4] = [
+            ("nothing is lost in time", Overflow::DropOldest, &["{1}", "{2}"], &[("{1}", 0), ("{2}", 0)], 0),
+            (
+                "the oldest gives way",
+                Overflow::DropOldest,
+                &["{1}", "{2}", "{3}", "{4}"],
+                &[("{3}", 2), ("{4}", 0)],
+                0,
+            ),
+            (
+                "the newest gives way",
+                Overflow::DropNewest,
+                &["{1}", "{2}", "{3}", "{4}"],
+                &[("{1}", 0), ("{2}", 0)],
+                2,
+            ),
+            ("all of no key are one", Overflow::Latest, &["{1}", "{2}", "{3}"], &[("{3}", 0)], 0),
+        ];
+        for (name, overflow, events, waiting, behind) in rows {
+            let mut mailbox = mailbox(2, 1_000, overflow);
+            for event in events {
+                put(&mut mailbox, event);
+            }
+            assert_eq!(drain(&mut mailbox), (texts(waiting), behind), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_loss_of_the_newest_rides_on_the_next_event() {
+        let mut mailbox = mailbox(1, 1_000, Overflow::DropNewest);
+        assert_eq!(put(&mut mailbox, "{1}"), Put::Kept);
+        assert_eq!(put(&mut mailbox, "{2}"), Put::Dropped(1));
+        assert!(mailbox.take().is_some());
+        put(&mut mailbox, "{3}");
+        assert_eq!(drain(&mut mailbox), (texts(&[("{3}", 1)]), 0));
+    }
+
+    #[test]
+    fn only_an_event_of_the_same_key_is_replaced() {
+        let mut mailbox = mailbox(3, 1_000, Overflow::Latest);
+        for (key, event) in [("a", "{a1}"), ("b", "{b1}"), ("a", "{a2}"), ("c", "{c1}"), ("b", "{b2}")] {
+            assert_eq!(put_keyed(&mut mailbox, key, event), Put::Kept, "{event}");
+        }
+        assert_eq!(drain(&mut mailbox), (texts(&[("{a2}", 0), ("{c1}", 0), ("{b2}", 0)]), 0));
+    }
+
+    #[test]
+    fn too_many_keys_push_out_the_oldest_and_are_told() {
+        let mut mailbox = mailbox(2, 1_000, Overflow::Latest);
+        for (key, event) in [("a", "{a}"), ("b", "{b}"), ("c", "{c}")] {
+            put_keyed(&mut mailbox, key, event);
+        }
+        assert_eq!(drain(&mut mailbox), (texts(&[("{b}", 1), ("{c}", 0)]), 0));
+    }
+
+    #[test]
+    fn a_mailbox_that_must_not_lose_says_so_instead() {
+        let mut mailbox = mailbox(1, 1_000, Overflow::Close);
+        assert_eq!(put(&mut mailbox, "{1}"), Put::Kept);
+        assert_eq!(put(&mut mailbox, "{2}"), Put::Overflowed);
+    }
+
+    #[test]
+    fn bytes_are_bounded_for_the_mailbox_and_for_what_the_connection_leaves() {
+        let mut own = mailbox(10, 7, Overflow::DropOldest);
+        put(&mut own, "{1}");
+        put(&mut own, "{2}");
+        assert_eq!(put(&mut own, "{3}"), Put::Dropped(1));
+        assert_eq!(own.bytes(), 6);
+
+        let mut shared = mailbox(10, 1_000, Overflow::DropOldest);
+        shared.put(&result("{1}"), None, 3, Instant::now());
+        assert_eq!(shared.put(&result("{2}"), None, 0, Instant::now()), Put::Dropped(1));
+        assert_eq!(drain(&mut shared), (texts(&[("{2}", 1)]), 0));
+    }
+
+    #[test]
+    fn an_event_larger_than_the_mailbox_is_a_loss() {
+        let mut mailbox = mailbox(10, 5, Overflow::DropOldest);
+        put(&mut mailbox, "{1}");
+        assert_eq!(put(&mut mailbox, "{0123456789}"), Put::Dropped(2));
+        assert_eq!(drain(&mut mailbox), (Vec::new(), 2));
+    }
+
+    #[test]
+    fn a_loss_without_an_event_waits_for_its_time() {
+        let start = Instant::now();
+        let patience = Duration::from_secs(1);
+        let mut mailbox = mailbox(1, 1_000, Overflow::DropOldest);
+        let gap = Gap { dropped: None, reason: GapReason::BrokerReconnect };
+        mailbox.lose(gap, start);
+        assert_eq!(mailbox.take_lone_gap(start + patience / 2, patience), None);
+        assert_eq!(mailbox.take_lone_gap(start + patience, patience), Some(gap));
+        assert_eq!(mailbox.lone_gap_since(), None);
+    }
+
+    #[test]
+    fn whatever_order_things_come_in_every_event_is_taken_or_counted() {
+        let mut seed = 7_u64;
+        for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+            let mut mailbox = mailbox(5, 40, overflow);
+            let (mut sent, mut taken, mut dropped) = (0, 0, 0);
+            for _ in 0..10_000 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                if seed >> 62 == 0 {
+                    if let Some(mut item) = mailbox.take() {
+                        taken += 1;
+                        dropped += item.gaps.pop().and_then(|gap| gap.dropped).unwrap_or(0);
+                    }
+                } else {
+                    sent += 1;
+                    put(&mut mailbox, &format!("{{{}}}", "x".repeat((seed >> 32) as usize % 12)));
+                }
+            }
+            let (rest, behind) = drain(&mut mailbox);
+            taken += rest.len() as u64;
+            dropped += behind + rest.iter().map(|(_, dropped)| dropped).sum::<u64>();
+            assert_eq!(taken + dropped, sent, "{overflow:?}");
+        }
+    }
+}

@@ -101,6 +101,11 @@ impl ExecutionResult {
         Self(result.into())
     }
 
+    /// A result that was encoded elsewhere; `None` unless it is at least `{}`.
+    pub fn from_encoded(result: Bytes) -> Option<Self> {
+        (result.starts_with(b"{") && result.ends_with(b"}") && result.len() > 1).then_some(Self(result))
+    }
+
     /// The whole object.
     pub fn bytes(&self) -> &Bytes {
         &self.0
