@@ -14,10 +14,7 @@ use stentor_broker::{Broker, MemoryBroker, RedisBroker, RedisConfig};
 use stentor_engine::{Engine, EngineConfig, Limits, Resolvers};
 use stentor_protocol::CloseCode;
 use stentor_schema::{OperationLimits, Schema, SchemaOptions};
-use tokio::{
-    sync::Semaphore,
-    time::Instant,
-};
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     BuildError,
@@ -163,8 +160,10 @@ pub(crate) fn check_schema(
     };
     let schema = Schema::parse(sdl, file, &options)?;
     schema.require_resolvers(&|coordinate| resolvers.contains(coordinate))?;
-    let known: Vec<_> =
-        schema.fields().map(|field| format!("{}.{}", field.operation.default_type_name(), field.name)).collect();
+    let known: Vec<_> = schema
+        .fields()
+        .map(|field| format!("{}.{}", field.operation.default_type_name(), field.name))
+        .collect();
     match resolvers.coordinates().find(|given| !known.iter().any(|field| field == given)) {
         Some(stray) => Err(BuildError::UnknownField(stray.to_owned())),
         None => Ok(schema),

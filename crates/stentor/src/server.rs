@@ -33,7 +33,8 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let door = Door { service: router, sockets: Arc::new(Semaphore::new(app.config.limits.connections)) };
+    let sockets = Arc::new(Semaphore::new(app.config.limits.http_connections));
+    let door = Door { service: router, sockets };
     tokio::select! {
         never = door.accept(&listener) => return never,
         () = shutdown => {}

@@ -23,7 +23,10 @@ impl Telemetry {
         };
         Self {
             connections: gauge("stentor_connections", "Open WebSocket connections."),
-            broker_state: gauge("stentor_broker_state", "1 while events flow from the broker, 0 while it is down."),
+            broker_state: gauge(
+                "stentor_broker_state",
+                "1 while events flow from the broker, 0 while it is down.",
+            ),
             engine: stentor_engine::Metrics::register(&recorder),
             handle: recorder.handle(),
         }

@@ -21,9 +21,9 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self) -> Result<(), Box<dyn Error>> {
-        let config = self.config.load()?;
+        let mut config = self.config.load()?;
         log::start(&config.log);
-        raise_file_limit(&config);
+        fit_file_limit(&mut config);
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
     }
 }
@@ -57,14 +57,25 @@ fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Each connection is a file descriptor, and the usual soft limit is 1,024.
-fn raise_file_limit(config: &Config) {
-    let wanted = config.limits.connections as u64;
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) if limit < wanted => {
-            tracing::warn!(limit, wanted, "the system allows fewer open files than [limits] connections");
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+/// File descriptors for everything that is not a client: the broker, files.
+const OTHER_FILES: u64 = 64;
+
+/// Raises the soft limit of open files, which is 1,024 as a rule, to the hard one, and takes no more sockets than that
+/// allows: clients too many are then told so, while a process without file descriptors could tell them nothing.
+fn fit_file_limit(config: &mut Config) {
+    let files = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => files,
+        Err(error) => return tracing::warn!(%error, "the limit of open files could not be raised"),
+    };
+    let sockets = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+    let limits = &mut config.limits;
+    if sockets < limits.connections.saturating_add(limits.http_connections) {
+        limits.http_connections = limits.http_connections.min(sockets / 8).max(1);
+        limits.connections = limits.connections.min(sockets - limits.http_connections).max(1);
+        tracing::info!(
+            files,
+            connections = limits.connections,
+            "the system's limit of open files bounds the sockets"
+        );
     }
 }

@@ -237,6 +237,8 @@ pub(super) static KEYS: &[Key] = &[
         "Bytes of the events that have arrived and wait; overflow as for their number."),
     key!("limits.topic_queue_events", |c| c.limits.topic_queue_events, in 1..=100_000_000,
         "Events of one topic that have arrived and wait; overflow as for all."),
+    key!("limits.http_connections", |c| c.limits.http_connections, in 1..=10_000_000,
+        "Sockets that are not, or not yet, WebSockets. More: 503."),
     key!("limits.http_requests", |c| c.limits.http_requests, in 1..=1_000_000,
         "HTTP requests in flight. More: 503."),
     key!("limits.request_timeout", |c| c.limits.request_timeout, in Period::millis(100)..=Period::hours(1),

@@ -144,6 +144,8 @@ pub struct LimitsConfig {
     pub queue_bytes: ByteSize,
     /// Events of one topic among those.
     pub topic_queue_events: usize,
+    /// Sockets that are not, or not yet, WebSockets.
+    pub http_connections: usize,
     /// HTTP requests in flight.
     pub http_requests: usize,
     /// Time for an HTTP request.
@@ -169,6 +171,7 @@ impl Default for LimitsConfig {
             queue_events: 65_536,
             queue_bytes: ByteSize::mib(64),
             topic_queue_events: 16_384,
+            http_connections: 10_000,
             http_requests: 1_024,
             request_timeout: Period::seconds(30),
             stall_timeout: Period::minutes(5),

@@ -81,6 +81,10 @@ async fn read(app: &App, parts: &mut Parts, body: Body) -> Result<stentor_schema
         Method::POST => {
             let limit = app.config.limits.message_bytes.get();
             let bytes = to_bytes(body, limit).await.map_err(|_| Rejection::TooLarge)?;
+            // A list would be read as the members in order, and a batch is a list.
+            if !bytes.trim_ascii_start().starts_with(b"{") {
+                return Err(Rejection::BadRequest("a GraphQL request is one JSON object".into()));
+            }
             let carried: Carried<Map<String, Value>> = serde_json::from_slice(&bytes).map_err(bad_request)?;
             Ok(request(carried.query, carried.operation_name, carried.variables))
         }
@@ -89,7 +93,8 @@ async fn read(app: &App, parts: &mut Parts, body: Body) -> Result<stentor_schema
                 .await
                 .map_err(|error| Rejection::BadRequest(error.body_text()))?;
             let variables = carried.variables.filter(|text| !text.is_empty());
-            let variables = variables.map(|text| serde_json::from_str(&text)).transpose().map_err(bad_request)?;
+            let variables =
+                variables.map(|text| serde_json::from_str(&text)).transpose().map_err(bad_request)?;
             Ok(request(carried.query, carried.operation_name, variables.flatten()))
         }
         _ => Err(Rejection::Method { allow: "GET, POST", message: "send a query by GET or POST" }),

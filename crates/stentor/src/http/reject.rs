@@ -18,10 +18,7 @@ pub(crate) enum Rejection {
     /// The page's origin is not allowed.
     ForeignOrigin,
     /// The operation cannot run by this method.
-    Method {
-        allow: &'static str,
-        message: &'static str,
-    },
+    Method { allow: &'static str, message: &'static str },
     /// Nothing that the client accepts can be answered with.
     NotAcceptable,
     /// The server has enough to do.

@@ -87,7 +87,13 @@ enum Closing {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    pub(super) fn new(socket: S, early: Vec<u8>, link: Link, hangup: Arc<Hangup>, limits: DriverLimits) -> Self {
+    pub(super) fn new(
+        socket: S,
+        early: Vec<u8>,
+        link: Link,
+        hangup: Arc<Hangup>,
+        limits: DriverLimits,
+    ) -> Self {
         Self {
             socket,
             early,

@@ -9,7 +9,9 @@ use std::{
 use serde_json::Value;
 use stentor_auth::{Principal, token_from_init};
 use stentor_engine::{Delivery, Gap, OperationId, Session, Summary};
-use stentor_protocol::{Close, CloseCode, Connection, Event, NextEnvelope, OperationKey, SubscribePayload, Transmit};
+use stentor_protocol::{
+    Close, CloseCode, Connection, Event, NextEnvelope, OperationKey, SubscribePayload, Transmit,
+};
 use stentor_schema::{ExecutionResult, GraphQLError, Request};
 use tokio::time::Instant;
 
@@ -161,7 +163,8 @@ impl Link {
         let clock = SystemTime::now();
         match self.app.identify(token_from_init(payload), clock) {
             Ok(principal) => {
-                self.expires = principal.as_ref().and_then(|principal| self.app.expiry(principal, clock, now));
+                self.expires =
+                    principal.as_ref().and_then(|principal| self.app.expiry(principal, clock, now));
                 self.session.authenticate(principal);
                 self.protocol.accept(None);
             }

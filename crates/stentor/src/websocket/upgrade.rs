@@ -66,7 +66,8 @@ pub(crate) enum Fate {
 }
 
 fn check_handshake(headers: &HeaderMap) -> Result<HeaderValue, Rejection> {
-    if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket") {
+    if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket")
+    {
         return Err(Rejection::BadHandshake("this address speaks WebSocket: send an upgrade request"));
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
