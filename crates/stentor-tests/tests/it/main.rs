@@ -1,0 +1,3 @@
+//! One server, whole, as its clients and publishers see it.
+
+mod audiences;
