@@ -10,16 +10,21 @@ export class Server {
   #program;
   port;
 
-  /** Serves examples/`example`; `environment` comes on top of what every test needs. */
-  static async start({ example = "trading", broker, port, environment = {} }) {
+  /**
+   * Serves examples/`example`, or with `folder` what is in there, as `stentor serve` without arguments does.
+   * `environment` comes on top of what every test needs.
+   */
+  static async start({ example = "trading", folder, broker, port, environment = {} }) {
     const server = new Server();
     server.port = port ?? (await freePort());
-    server.#program = stentor(["serve", "--config", configOf(example)], {
+    const settings = {
       STENTOR_LISTEN: `127.0.0.1:${server.port}`,
       STENTOR_BROKER__URL: broker,
       STENTOR_SHUTDOWN__WINDOW: "1s",
       ...environment,
-    });
+    };
+    const config = folder ? [] : ["--config", configOf(example)];
+    server.#program = stentor(["serve", ...config], settings, folder);
     await server.#program.printed(/http:\/\/\S+\/graphql/);
     return server;
   }
@@ -58,10 +63,10 @@ export async function check(example) {
   return program.output;
 }
 
-function stentor(args, environment = {}) {
+function stentor(args, environment = {}, cwd = undefined) {
   const binary = process.env.STENTOR_BIN;
   if (!binary) throw new Error("STENTOR_BIN is not set; `make interop` builds the program and sets it");
-  return new Program(binary, args, { env: { ...inherited(), ...environment } });
+  return new Program(binary, args, { cwd, env: { ...inherited(), ...environment } });
 }
 
 function configOf(example) {

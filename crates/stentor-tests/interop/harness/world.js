@@ -2,6 +2,7 @@
 
 import { test } from "node:test";
 import { Client } from "./client.js";
+import { Folder } from "./folder.js";
 import { RawSocket } from "./raw-socket.js";
 import { Redis } from "./redis.js";
 import { Server } from "./server.js";
@@ -25,6 +26,7 @@ export function fact(name, prove) {
 class World {
   #servers = [];
   #clients = [];
+  #folders = [];
   redis;
 
   /** Starts a server on this world's Redis. */
@@ -54,6 +56,13 @@ class World {
     return socket;
   }
 
+  /** A user's folder with these files, by name. */
+  async folder(files) {
+    const folder = await Folder.create(files);
+    this.#folders.push(folder);
+    return folder;
+  }
+
   /** Calls `close` of whatever it is at the end of the test. */
   keep(closable) {
     this.#clients.push(closable);
@@ -61,13 +70,13 @@ class World {
   }
 
   transcript() {
-    const programs = [...this.#servers, ...(this.redis ? [this.redis] : [])];
-    return programs.map(({ port, output }) => `\n--- port ${port}\n${output}`).join("");
+    const programs = [...this.#servers, ...(this.redis ? [this.redis] : []), ...this.#folders];
+    return programs.map(({ port, path, output }) => `\n--- ${path ?? `port ${port}`}\n${output}`).join("");
   }
 
   async end() {
     for (const client of this.#clients) client.close();
-    const ends = this.#servers.map((server) => server.stop());
+    const ends = [...this.#folders.map((folder) => folder.remove()), ...this.#servers.map((server) => server.stop())];
     await Promise.allSettled(ends);
     await this.redis?.stop();
     await Promise.all(ends);
