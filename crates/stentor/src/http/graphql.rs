@@ -58,11 +58,19 @@ async fn respond(app: &Arc<App>, request: Request) -> Result<Response<Body>, Rej
 }
 
 fn authenticate(app: &App, parts: &Parts) -> Result<Option<Arc<Principal>>, Rejection> {
-    let header = parts.headers.get(header::AUTHORIZATION);
-    // Bytes that are not text are a wrong token, not a missing one.
-    let token = header.map(|value| value.to_str().unwrap_or("?")).and_then(token_from_header);
+    let mut headers = parts.headers.get_all(header::AUTHORIZATION).into_iter();
+    // Bytes that are not text are a wrong token, not a missing one; so are two, of which a proxy may have read the other.
+    let text = match (headers.next(), headers.next()) {
+        (Some(value), None) => value.to_str().unwrap_or(NO_TOKEN),
+        (Some(_), Some(_)) => NO_TOKEN,
+        (None, _) => "",
+    };
+    let token = token_from_header(text);
     app.identify(token, SystemTime::now()).map_err(|error| Rejection::Unauthenticated(error.to_string()))
 }
+
+/// Text that no verifier takes for a token.
+const NO_TOKEN: &str = "?";
 
 /// A request as the body or the query string carries it.
 #[derive(Deserialize)]

@@ -38,7 +38,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 }
 
 async fn graphql_or_upgrade(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    if is_upgrade(request.headers()) {
+    if is_upgrade(&request) {
         return upgrade(&app, request).into_response();
     }
     graphql::answer(&app, request).await

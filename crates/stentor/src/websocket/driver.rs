@@ -67,6 +67,9 @@ pub(super) struct Driver<S> {
     /// Since when the socket has taken nothing although something waits.
     stalled: Option<Instant>,
     closing: Closing,
+    /// The client's frames cannot be read any more, its answer to a close included: once that is written, the end of
+    /// the socket is what tells the client to leave.
+    unreadable: bool,
 }
 
 /// What a driver needs to know of the configuration.
@@ -105,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             limits,
             stalled: None,
             closing: Closing::No,
+            unreadable: false,
         }
     }
 
@@ -113,9 +117,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Some(code) = self.hangup.take(context) {
             self.link.close(code, code.reason());
         }
-        let flushed = self.flush(context, now)?;
-        self.watch_clock(context, now);
-        if flushed.is_pending() {
+        // The timer never stands behind the next deadline.
+        if self.timer.deadline() <= now {
+            self.handle_deadline(now);
+        }
+        if self.flush(context, now)?.is_pending() {
             return Ok(Poll::Pending);
         }
         let read = self.read(scratch, context, now)?;
@@ -127,6 +133,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             if written.is_pending() {
                 return Ok(Poll::Pending);
             }
+        }
+        if self.unreadable && Pin::new(&mut self.socket).poll_shutdown(context)?.is_ready() {
+            self.unreadable = false;
         }
         Ok(if read.is_ready() || more.is_ready() { Poll::Ready(()) } else { Poll::Pending })
     }
@@ -168,6 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         });
         if let Err(error) = outcome {
             link.close(error.close_code(), error.to_string());
+            self.unreadable = true;
         }
     }
 
@@ -202,25 +212,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.closing == Closing::Now && (self.unsent.is_empty() || self.link.output() == Output::Aborted)
     }
 
-    /// Acts on deadlines that have passed, and sets the timer to the next one.
-    fn watch_clock(&mut self, context: &mut Context<'_>, now: Instant) {
-        if let Some(deadline) = self.deadline()
-            && deadline <= now
-        {
-            self.handle_deadline(now);
-        }
+    /// Sets the timer to the next deadline; ready when that has come already.
+    fn await_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
         let next = self.deadline().unwrap_or_else(|| now + FAR);
         // A timer that fires too early costs one poll; moving it for each message would cost one for each.
         if next < self.timer.deadline() || self.timer.deadline() <= now {
             self.timer.as_mut().reset(next.max(now + Duration::from_millis(1)));
         }
-        while self.timer.as_mut().poll(context).is_ready() {
-            let next = self.deadline().unwrap_or_else(|| now + FAR);
-            self.timer.as_mut().reset(next.max(Instant::now() + Duration::from_millis(1)));
-        }
+        self.timer.as_mut().poll(context)
     }
 
+    /// Acts on the next deadline if it has passed.
     fn handle_deadline(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
         match (self.closing, self.stalled) {
             (Closing::Until(_), _) => {
                 self.closing = Closing::Now;
@@ -258,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
                     driver.link.finish();
                     return Poll::Ready(());
                 }
-                if matches!(outcome, Ok(Poll::Pending)) {
+                if matches!(outcome, Ok(Poll::Pending)) && driver.await_deadline(context).is_pending() {
                     return Poll::Pending;
                 }
             }

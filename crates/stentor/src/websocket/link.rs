@@ -33,6 +33,8 @@ pub(super) struct Link {
     expires: Option<Instant>,
     /// Why the connection ended, for its last line in the log.
     ended: Option<String>,
+    /// How many operations ended with the connection.
+    ended_operations: usize,
     output: Output,
 }
 
@@ -51,7 +53,16 @@ impl Link {
     pub(super) fn new(app: Arc<App>, number: u64) -> Self {
         let protocol = Connection::new(Arc::clone(&app.protocol), Instant::now().into_std());
         let session = app.engine.session(number);
-        Self { app, protocol, session, number, expires: None, ended: None, output: Output::Open }
+        Self {
+            app,
+            protocol,
+            session,
+            number,
+            expires: None,
+            ended: None,
+            ended_operations: 0,
+            output: Output::Open,
+        }
     }
 
     pub(super) fn output(&self) -> Output {
@@ -82,11 +93,11 @@ impl Link {
         match incoming {
             Incoming::Text(text) => self.protocol.handle_text(now.into_std(), text),
             Incoming::Binary(_) => self.protocol.handle_binary(),
-            Incoming::Ping(payload) => {
+            Incoming::Ping(payload) if self.output == Output::Open => {
                 write_header(batch.buffer(), Opcode::Pong, payload.len());
                 batch.buffer().extend_from_slice(payload);
             }
-            Incoming::Pong(_) => {}
+            Incoming::Ping(_) | Incoming::Pong(_) => {}
             Incoming::Close(close) => self.handle_close(close, batch),
         }
         while let Some(event) = self.protocol.poll_event() {
@@ -130,20 +141,28 @@ impl Link {
 
     /// Writes the last lines of the log and ends every operation.
     pub(super) fn finish(&mut self) {
-        let reason = self.ended.take().unwrap_or_else(|| "dropped".into());
-        let ended = self.session.stop_all();
-        for (id, summary) in &ended {
-            self.log_operation(*id, None, summary, &reason);
-        }
+        self.end_operations();
+        let reason = self.ended.as_deref().unwrap_or(DROPPED);
         let (subject, tenant) = self.who();
         tracing::info!(
             connection = self.number,
             subject,
             tenant,
-            operations = ended.len(),
+            operations = self.ended_operations,
             reason,
             "connection ended"
         );
+    }
+
+    /// Ends every operation that runs. Nobody hears them once the connection is closed, however long the client takes to
+    /// leave.
+    fn end_operations(&mut self) {
+        let ended = self.session.stop_all();
+        self.ended_operations += ended.len();
+        let reason = self.ended.as_deref().unwrap_or(DROPPED);
+        for (id, summary) in &ended {
+            self.log_operation(*id, None, summary, reason);
+        }
     }
 
     fn answer(&mut self, event: Event, now: Instant) {
@@ -238,6 +257,7 @@ impl Link {
                     self.ended.get_or_insert_with(|| format!("{} {}", close.code.code(), close.reason));
                     batch.buffer().extend_from_slice(&close_frame(close.code.code(), &close.reason));
                     self.output = Output::Closed;
+                    self.end_operations();
                 }
                 Transmit::Abort => self.handle_lost("no sign of life"),
             }
@@ -290,6 +310,9 @@ impl Link {
         (principal.and_then(|principal| principal.subject()), tenant.map(AsRef::as_ref))
     }
 }
+
+/// Why a connection ended that nothing else is known of.
+const DROPPED: &str = "dropped";
 
 fn key(id: OperationId) -> OperationKey {
     OperationKey::from_number(id.0)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header},
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -33,7 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// The request is not a WebSocket handshake of version 13 (RFC 6455, section 4.2.1), or its origin is not allowed.
 pub(crate) fn upgrade(app: &Arc<App>, mut request: Request<Body>) -> Result<Response<Body>, Rejection> {
     let headers = request.headers();
-    let key = check_handshake(headers)?;
+    let key = check_handshake(&request)?;
     app.origins.check(headers)?;
     let (protocol, mut fate) = choose_protocol(headers);
     let accept = accept_key(key.as_bytes());
@@ -65,16 +65,33 @@ pub(crate) enum Fate {
     Seated(Place),
 }
 
-fn check_handshake(headers: &HeaderMap) -> Result<HeaderValue, Rejection> {
+/// The client's key, if the request keeps every rule of RFC 6455, section 4.2.1.
+fn check_handshake(request: &Request<Body>) -> Result<&HeaderValue, Rejection> {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        return Err(Rejection::Method { allow: "GET", message: "a WebSocket is opened by GET" });
+    }
     if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket")
     {
         return Err(Rejection::BadHandshake("this address speaks WebSocket: send an upgrade request"));
     }
+    if request.version() < Version::HTTP_11 {
+        return Err(Rejection::BadHandshake("a WebSocket needs HTTP/1.1"));
+    }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(Rejection::WebSocketVersion);
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY);
-    key.cloned().ok_or(Rejection::BadHandshake("Sec-WebSocket-Key is missing"))
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).into_iter();
+    match (keys.next(), keys.next()) {
+        (Some(key), None) if is_key(key.as_bytes()) => Ok(key),
+        _ => Err(Rejection::BadHandshake("Sec-WebSocket-Key must be there once, and be 16 bytes in base64")),
+    }
+}
+
+/// Whether this is the base64 form of 16 bytes.
+fn is_key(text: &[u8]) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.len() == 24 && text.strip_suffix(b"==").is_some_and(|digits| digits.iter().all(digit))
 }
 
 /// The subprotocol to answer with, and whether the socket can be served.
@@ -90,9 +107,9 @@ fn choose_protocol(headers: &HeaderMap) -> (Option<HeaderValue>, Fate) {
     (named, Fate::Close(CloseCode::SubprotocolNotAcceptable))
 }
 
-/// Whether a request asks for a WebSocket.
-pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
-    has_token(headers, header::UPGRADE, "websocket")
+/// Whether a request asks for a WebSocket. One that is not a GET cannot, and is answered as if it had not.
+pub(crate) fn is_upgrade(request: &Request<Body>) -> bool {
+    request.method() == Method::GET && has_token(request.headers(), header::UPGRADE, "websocket")
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
