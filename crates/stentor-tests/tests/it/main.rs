@@ -1,3 +1,8 @@
 //! One server, whole, as its clients and publishers see it.
 
 mod audiences;
+mod authentication;
+mod handshake;
+mod protocol;
+mod raw;
+mod tenants;
