@@ -1,0 +1,100 @@
+// A real browser, and pages of the test's own in it.
+
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { chromium } from "playwright-core";
+import { within } from "./wait.js";
+
+// Nothing is to leave the machine, and Debian's Chromium is the one that `scripts/setup` installs.
+const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const ARGUMENTS = ["--disable-background-networking", "--disable-component-update", "--disable-quic", "--disable-sync", "--no-first-run"];
+
+export class Browser {
+  #chromium;
+  #sites = [];
+
+  static async launch() {
+    const browser = new Browser();
+    browser.#chromium = await chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS });
+    return browser;
+  }
+
+  /** An empty page at `http://host:port/`, whose port nobody else has; `host` is any name of this machine's loopback. */
+  async page(host) {
+    const address = host === "localhost" ? "127.0.0.1" : host;
+    const site = createServer((request, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end("<!doctype html><title>Page of a test</title>");
+    });
+    this.#sites.push(site);
+    await once(site.listen(0, address), "listening");
+    const page = await this.#chromium.newPage();
+    const origin = `http://${host}:${site.address().port}`;
+    await page.goto(origin);
+    return new Page(page, origin);
+  }
+
+  async close() {
+    await this.#chromium.close();
+    for (const site of this.#sites) site.close();
+  }
+}
+
+class Page {
+  #page;
+  origin;
+
+  constructor(page, origin) {
+    this.#page = page;
+    this.origin = origin;
+  }
+
+  /**
+   * Opens a WebSocket with the page's own means, says `hello`, starts `query` after the acknowledgement, and closes after the first
+   * result. What the page saw: whether the socket opened, the first result, code and reason of the close.
+   */
+  async socket(url, { protocols = ["graphql-transport-ws"], hello, query } = {}) {
+    return within(this.#page.evaluate(talk, { url, protocols, hello, query }), `${this.origin} is done with ${url}`);
+  }
+
+  /** Posts a query with the page's own means; the answer's JSON, or the error that the page gets. */
+  async post(url, { token, query }) {
+    return within(this.#page.evaluate(ask, { url, token, query }), `${this.origin} has asked ${url}`);
+  }
+
+  close() {
+    this.#page.close().catch(() => {}); // not awaited: the browser may have gone first
+  }
+}
+
+// Both run in the browser, and can see nothing of this file.
+
+function talk({ url, protocols, hello, query }) {
+  return new Promise((resolve) => {
+    const seen = { opened: false };
+    const socket = new WebSocket(url, protocols);
+    const send = (message) => socket.send(JSON.stringify(message));
+    socket.onopen = () => {
+      seen.opened = true;
+      if (hello) send({ type: "connection_init", payload: hello });
+    };
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "connection_ack") send({ id: "1", type: "subscribe", payload: { query } });
+      if (message.type !== "next") return;
+      seen.result = message.payload;
+      socket.close(1000);
+    };
+    socket.onclose = ({ code, reason }) => resolve({ ...seen, code, reason });
+  });
+}
+
+async function ask({ url, token, query }) {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  try {
+    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify({ query }) });
+    return await response.json();
+  } catch (error) {
+    return error.name;
+  }
+}
