@@ -80,6 +80,8 @@ struct Schedule {
     /// When the first lone gap must be told.
     gap_deadline: Option<Instant>,
     waker: Option<Waker>,
+    /// Something was added that the connection's task does not know of.
+    news: bool,
 }
 
 /// One running operation, as its connection sees it.
@@ -163,16 +165,18 @@ impl Outbox {
     }
 
     /// Puts an event into an operation's mailbox; one for an operation that has ended is nobody's.
+    ///
+    /// Whether the mailbox is filling, so that its reader should be let to read.
     pub(crate) fn put(
         &self,
         id: OperationId,
         result: &ExecutionResult,
         key: Option<&Arc<str>>,
         now: Instant,
-    ) {
-        self.with(id, |schedule, running| {
+    ) -> bool {
+        let filling = self.with(id, |schedule, running| {
             if running.ending.is_some() {
-                return;
+                return false;
             }
             let before = running.mailbox.bytes();
             let room = self.bytes_limit.saturating_sub(schedule.bytes);
@@ -184,7 +188,9 @@ impl Outbox {
                 Put::Overflowed => running.ending = Some(Ending::Overflow),
             }
             schedule.list(id, running);
+            running.mailbox.is_filling()
         });
+        filling.unwrap_or(false)
     }
 
     /// Puts in the one result of a query or mutation, which nothing displaces, and ends it.
@@ -203,7 +209,7 @@ impl Outbox {
             running.summary.dropped += gap.dropped.unwrap_or(0);
             running.mailbox.lose(gap, now);
             schedule.await_gap(&running.mailbox);
-            schedule.wake();
+            schedule.news = true;
         });
     }
 
@@ -254,11 +260,20 @@ impl Outbox {
         });
     }
 
-    fn with(&self, id: OperationId, act: impl FnOnce(&mut Schedule, &mut Running)) {
-        let state = &mut *self.state.lock();
-        if let Some(place) = state.place(id) {
-            act(&mut state.schedule, &mut state.operations[place].1);
+    /// Acts on one operation, then wakes the connection's task if that gave it something to do; not before the lock
+    /// is free, or the task would start by waiting for it.
+    fn with<T>(&self, id: OperationId, act: impl FnOnce(&mut Schedule, &mut Running) -> T) -> Option<T> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let place = state.place(id)?;
+        let outcome = act(&mut state.schedule, &mut state.operations[place].1);
+        let waker = state.schedule.news.then(|| state.schedule.waker.take()).flatten();
+        state.schedule.news = false;
+        drop(guard);
+        if let Some(waker) = waker {
+            waker.wake();
         }
+        Some(outcome)
     }
 
     fn take(&self, state: &mut State, id: OperationId, now: Instant) -> Option<Delivery> {
@@ -298,6 +313,12 @@ impl Outbox {
         }
         if let Some(result) = running.take_held(id, |running, gap| self.tell(id, running, gap, now)) {
             return Some(result);
+        }
+        if running.ending.is_some()
+            && let Some(gap) = running.mailbox.take_last_gap()
+        {
+            self.tell(id, running, gap, now);
+            return Some(Delivery::Gap(id, gap));
         }
         match running.ending.take()? {
             Ending::Complete => Some(Delivery::Complete(id, running.summary.clone())),
@@ -359,6 +380,7 @@ impl Schedule {
         if self.ready.capacity() > 16 {
             self.ready = VecDeque::new();
         }
+        self.news = false;
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.waker = Some(waker.clone());
         }
@@ -368,7 +390,7 @@ impl Schedule {
         if !running.listed {
             running.listed = true;
             self.ready.push_back(id);
-            self.wake();
+            self.news = true;
         }
     }
 
@@ -376,12 +398,6 @@ impl Schedule {
         if let Some(since) = mailbox.lone_gap_since() {
             let due = since + LONE_GAP_PATIENCE;
             self.gap_deadline = Some(self.gap_deadline.map_or(due, |known| known.min(due)));
-        }
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
         }
     }
 }

@@ -98,8 +98,8 @@ impl Session {
     /// What to do next; when there is nothing, the task of `context` is woken once there is.
     ///
     /// Each operation that has something waiting gets its turn.
-    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Delivery> {
-        self.outbox.poll_next(context, Instant::now())
+    pub fn poll_next(&self, context: &mut Context<'_>, now: Instant) -> Poll<Delivery> {
+        self.outbox.poll_next(context, now)
     }
 
     /// When `poll_next` must be called although nothing woke the task.

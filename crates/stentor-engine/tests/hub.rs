@@ -11,7 +11,7 @@ use stentor_engine::{
     Session,
 };
 use stentor_schema::{ErrorCode, Request, Schema, SchemaOptions};
-use tokio::time::{advance, timeout};
+use tokio::time::{Instant, advance, timeout};
 
 const SCHEMA: &str = r#"
 type Query { slow: Int @resolver broken: Int @resolver }
@@ -97,7 +97,10 @@ impl Client {
     }
 
     async fn next(&mut self) -> String {
-        let next = timeout(Duration::from_secs(5), std::future::poll_fn(|context| self.0.poll_next(context)));
+        let next = timeout(
+            Duration::from_secs(5),
+            std::future::poll_fn(|context| self.0.poll_next(context, Instant::now())),
+        );
         show(next.await.expect("a delivery was due"))
     }
 
@@ -106,7 +109,7 @@ impl Client {
         settle().await;
         let mut found = Vec::new();
         std::future::poll_fn(|context| {
-            while let Poll::Ready(delivery) = self.0.poll_next(context) {
+            while let Poll::Ready(delivery) = self.0.poll_next(context, Instant::now()) {
                 found.push(show(delivery));
             }
             Poll::Ready(())
@@ -118,7 +121,7 @@ impl Client {
 
 /// Lets every other task run until it waits; the test's runtime has one thread.
 async fn settle() {
-    for _ in 0..100 {
+    for _ in 0..2_000 {
         tokio::task::yield_now().await;
     }
 }

@@ -48,12 +48,14 @@ pub(super) enum Verdict {
 }
 
 /// What is to be known after an event was sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sent {
     /// `until` holds: the audience is over.
     pub(super) last: bool,
     /// `until` could not be decided, and counted as false.
     pub(super) undecided: Option<String>,
+    /// A member's mailbox is filling: the connections should be let to write.
+    pub(super) filling: bool,
 }
 
 impl Audience {
@@ -90,8 +92,8 @@ impl Audience {
         // What a schema or a payload may provoke in a library ends this audience, not the shard.
         match catch_unwind(AssertUnwindSafe(|| self.execute(event))) {
             Ok(Ok((result, sent))) => {
-                self.send(event, &result, now);
-                Verdict::Sent(sent)
+                let filling = self.send(event, &result, now);
+                Verdict::Sent(Sent { filling, ..sent })
             }
             Ok(Err(verdict)) => verdict,
             Err(_) => Verdict::Broken,
@@ -165,9 +167,9 @@ impl Audience {
         }
         let result = self.plan.project(event).map_err(|malformed| Verdict::Malformed(malformed.0))?;
         let sent = match self.holds(event, feed.and_then(|feed| feed.until.as_ref())) {
-            None => Sent { last: false, undecided: None },
-            Some(Ok(last)) => Sent { last, undecided: None },
-            Some(Err(error)) => Sent { last: false, undecided: Some(error.0) },
+            None => Sent::default(),
+            Some(Ok(last)) => Sent { last, ..Sent::default() },
+            Some(Err(error)) => Sent { undecided: Some(error.0), ..Sent::default() },
         };
         Ok((result, sent))
     }
@@ -188,14 +190,17 @@ impl Audience {
         if own { Ok(()) } else { Err(Verdict::ForeignTenant) }
     }
 
-    fn send(&mut self, event: &Event, result: &ExecutionResult, now: Instant) {
+    /// Puts a result into every member's mailbox; whether one of them is filling.
+    fn send(&mut self, event: &Event, result: &ExecutionResult, now: Instant) -> bool {
         let key = self.conflation_key(event);
+        let mut filling = false;
         for member in self.members() {
-            member.outbox.put(member.operation, result, key.as_ref(), now);
+            filling |= member.outbox.put(member.operation, result, key.as_ref(), now);
         }
         if self.idle_timeout().is_some() {
             self.last_event = Some(now);
         }
+        filling
     }
 
     /// What the event is a newer state of. Without a key, or where the event lacks it, all such events are one.

@@ -18,9 +18,10 @@ use crate::{
     arrivals::{Arrival, Arrivals, TopicEvent, TopicInlet, TopicSink},
 };
 
-/// Deliveries after which the shard lets connections write before it goes on. With fewer pauses a burst would fill
-/// mailboxes whose readers are not slow at all.
-const DELIVERIES_BEFORE_PAUSE: usize = 256;
+/// Deliveries after which the shard lets connections write before it goes on; it does so at once when a mailbox is
+/// filling. Without pauses a burst would fill mailboxes whose readers are not slow at all; with one after each event,
+/// no two messages would leave in one write.
+const DELIVERIES_BEFORE_PAUSE: usize = 4_096;
 
 /// Topics, their audiences, and the queue that moves them.
 #[derive(Debug)]
@@ -187,6 +188,9 @@ impl Shard {
                     topic.log.tell(&topic.name, Fault::Undecided, &reason, now);
                 }
                 Verdict::Sent(sent) => {
+                    if sent.filling {
+                        members = members.max(DELIVERIES_BEFORE_PAUSE);
+                    }
                     if let Some(reason) = sent.undecided {
                         self.metrics.condition_errors.increment(1);
                         topic.log.tell(&topic.name, Fault::Undecided, &reason, now);

@@ -118,7 +118,7 @@ impl Link {
     }
 
     /// Puts what the protocol and the engine have to say into `batch`, until it is full; ready if more may follow.
-    pub(super) fn fill(&mut self, batch: &mut Batch, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn fill(&mut self, batch: &mut Batch, context: &mut Context<'_>, now: Instant) -> Poll<()> {
         self.transmit(batch);
         let mut delivered = 0;
         let outcome = loop {
@@ -128,7 +128,7 @@ impl Link {
             if batch.is_full() {
                 break Poll::Ready(());
             }
-            match self.session.poll_next(context) {
+            match self.session.poll_next(context, now) {
                 Poll::Ready(delivery) => delivered += u64::from(self.deliver(delivery, batch)),
                 Poll::Pending => break Poll::Pending,
             }

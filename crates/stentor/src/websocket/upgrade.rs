@@ -154,7 +154,10 @@ async fn run(app: Arc<App>, upgraded: Upgraded, place: Place) {
         Ok(parts) => {
             let socket = parts.io.into_inner();
             prepare(&socket);
-            Driver::new(socket, parts.read_buf.into(), link, hangup, limits).await;
+            // A copy: as a rule `read_buf` is empty, but keeps the whole buffer that the request was read into.
+            let early = parts.read_buf.to_vec();
+            drop(parts.read_buf);
+            Driver::new(socket, early, link, hangup, limits).await;
         }
         Err(upgraded) => Driver::new(TokioIo::new(upgraded), Vec::new(), link, hangup, limits).await,
     }
