@@ -25,4 +25,10 @@ export class Page {
     if (!match) throw new Error(`${this.#name} has nothing like ${pattern}`);
     return match;
   }
+
+  /** Every match of `pattern`, at least one. */
+  all(pattern) {
+    this.find(pattern);
+    return [...this.#text.matchAll(pattern)];
+  }
 }

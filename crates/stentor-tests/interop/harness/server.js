@@ -55,12 +55,11 @@ export function secretOf(example) {
   return secret;
 }
 
-/** What `stentor check` says about an example, once it has said that all is well. */
-export async function check(example) {
-  const program = stentor(["check", "--config", configOf(example)]);
-  const code = await program.ended();
-  if (code !== 0) throw new Error(`stentor check ended with ${code}:\n${program.output}`);
-  return program.output;
+/** Exit code and words of `stentor check` about an example, or with `folder` about what is in there. */
+export async function check({ example, folder, environment }) {
+  const config = folder ? [] : ["--config", configOf(example)];
+  const program = stentor(["check", ...config], environment, folder);
+  return { code: await program.ended(), output: program.output };
 }
 
 function stentor(args, environment = {}, cwd = undefined) {

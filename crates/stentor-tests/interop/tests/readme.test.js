@@ -3,12 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Page } from "../harness/page.js";
+import { check } from "../harness/server.js";
 import { token } from "../harness/token.js";
 import { until } from "../harness/wait.js";
 import { fact } from "../harness/world.js";
 
 const readme = new Page("README.md");
 const clients = new Page("docs/clients.md");
+const operations = new Page("docs/operations.md");
+const schema = new Page("docs/schema.md");
 
 const LISTEN = "127.0.0.1:4000";
 const [, topic, event] = readme.find(/^redis-cli PUBLISH (\S+) '(.*)'$/m);
@@ -55,6 +58,24 @@ for (const name of ["watch.mjs", "apollo.mjs"]) {
     await client.printed(/^\{.*"status":"stopped".*\}$/m);
   });
 }
+
+fact("docs/operations.md lists every metric that there is, with its type, and no other", async (world) => {
+  const server = await world.server();
+  const text = await (await fetch(server.url("/metrics"))).text();
+  const told = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => `${name} ${type}`);
+  const rows = operations.all(/^\| `(stentor_\w+)(?:\{reason\})?` \| (\w+) \|/gm).map(([, name, type]) => `${name} ${type}`);
+  assert.deepEqual(rows.sort(), told.sort());
+});
+
+fact("docs/schema.md shows mistakes as stentor check tells them", async (world) => {
+  const shown = schema.find(/^```text\n(error: .*?)^```$/ms)[1];
+  const [, line, mistaken] = shown.match(/^(\d+) \| (.*)$/m);
+  const lines = schema.code("graphql").split("\n");
+  lines[line - 1] = mistaken;
+  const folder = await world.folder({ "schema.graphql": lines.join("\n") });
+  const environment = { STENTOR_AUTH__JWT__SECRET: "a secret that is long enough for HS256" };
+  assert.deepEqual(await check({ folder: folder.path, environment }), { code: 1, output: shown });
+});
 
 /** Serves the README's schema in a folder of its own, and starts one of its clients there. */
 async function tryReadme(world, name) {

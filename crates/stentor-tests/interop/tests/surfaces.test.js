@@ -10,7 +10,10 @@ const claims = { scope: "bot:view" };
 const event = { bot_id: "42", status: "running", healthy: true, timestamp: "2026-01-31T12:00:00Z" };
 
 for (const example of ["trading", "rag"]) {
-  test(`stentor check finds no mistake in examples/${example}`, () => check(example));
+  test(`stentor check finds no mistake in examples/${example}`, async () => {
+    const { code, output } = await check({ example });
+    assert.equal(code, 0, output);
+  });
 }
 
 fact("/healthz and /readyz answer 200, and readiness names the broker's state", async (world) => {
