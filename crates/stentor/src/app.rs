@@ -116,13 +116,15 @@ impl App {
 
     /// Whether one more WebSocket can be served.
     pub(crate) fn admit(&self) -> Fate {
+        // Entered before it is asked: a drain that begins meanwhile finds the place, or is seen here.
+        let place = self.connections.enter();
         if self.is_draining() {
             return Fate::Close(CloseCode::ServiceRestart);
         }
         if self.config.broker.required && !self.engine.broker().state().up {
             return Fate::Close(CloseCode::TryAgainLater);
         }
-        self.connections.enter().map_or(Fate::Close(CloseCode::TryAgainLater), Fate::Seated)
+        place.map_or(Fate::Close(CloseCode::TryAgainLater), Fate::Seated)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return Ok(Poll::Pending);
         }
         let read = self.read(scratch, context, now)?;
-        let more = self.link.fill(&mut scratch.batch, context);
+        let more = self.link.fill(&mut scratch.batch, context, now);
         self.note_output(now);
         if !scratch.batch.is_empty() {
             let written = scratch.batch.write(&mut self.socket, &mut self.unsent, context)?;
