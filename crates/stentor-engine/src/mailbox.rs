@@ -195,22 +195,18 @@ impl Mailbox {
             dropped += 1;
         }
         self.push(result.clone(), key.cloned());
-        self.lose_before_first(lost, now);
+        self.lose_before_first(lost);
         Put::Dropped(dropped)
     }
 
-    fn lose_before_first(&mut self, lost: Gaps, now: Instant) {
-        match &mut self.waiting {
-            Waiting::One(first) => first.gaps.merge(lost),
-            Waiting::Several(items) => {
-                if let Some(first) = items.front_mut() {
-                    first.gaps.merge(lost);
-                }
-            }
-            Waiting::Nothing => {
-                self.behind.merge(lost);
-                self.behind_since.get_or_insert(now);
-            }
+    fn lose_before_first(&mut self, lost: Gaps) {
+        let first = match &mut self.waiting {
+            Waiting::Nothing => None,
+            Waiting::One(first) => Some(first),
+            Waiting::Several(items) => items.front_mut(),
+        };
+        if let Some(first) = first {
+            first.gaps.merge(lost);
         }
     }
 
