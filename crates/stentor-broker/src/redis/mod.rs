@@ -38,7 +38,7 @@ pub use self::config::{ConfigError, RedisConfig};
 /// # Limits
 ///
 /// Messages go from the socket's reader to the sink with no queue between. A server that gives no answer for
-/// 2 s counts as lost; it is tried again after 50 ms, doubling to 1 s. A publish is given up after 2 s, and
+/// 2 s counts as lost; it is tried again after 50 ms, doubling to 500 ms. A publish is given up after 2 s, and
 /// [`RedisConfig::max_publishes_in_flight`] of them may wait at one time.
 ///
 /// ```no_run
