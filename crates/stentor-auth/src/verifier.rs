@@ -1,14 +1,15 @@
 //! From a token to a principal: [`TokenVerifier`] and [`HmacVerifier`].
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     time::{Duration, SystemTime},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto};
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{Principal, SecretError, TokenError, claims, error::Quoted};
 
@@ -104,7 +105,7 @@ impl TokenVerifier for HmacVerifier {
         if !crypto::verify(parts.signature, signed, &self.key, Algorithm::HS256).unwrap_or(false) {
             return Err(TokenError::Signature);
         }
-        let claims = decode(parts.payload)?;
+        let claims: Map<String, Value> = decode(parts.payload)?;
         let expires_at = claims::check(&claims, &self.config, now)?;
         let tenant_claim = self.config.tenant_claim.as_deref();
         Ok(Principal::from_claims(&claims, expires_at, &self.config.keep, tenant_claim))
@@ -151,11 +152,15 @@ impl<'a> Parts<'a> {
     }
 
     /// The header is read for its words alone: `jwk`, `jku`, `x5c` and `kid` in it choose nothing.
+    ///
+    /// Anybody may have written it. So its values stay text: reading them could nest deeper than a stack is high, since
+    /// `Value` takes the text of a member `$serde_json::private::RawValue` for JSON that may nest anew.
     fn check_header(&self) -> Result<(), TokenError> {
-        let header = decode(self.header)?;
-        let algorithm = header.get("alg").and_then(Value::as_str).ok_or(TokenError::NotAToken)?;
+        let header: BTreeMap<String, Box<RawValue>> = decode(self.header)?;
+        let algorithm = header.get("alg").ok_or(TokenError::NotAToken)?;
+        let algorithm: String = serde_json::from_str(algorithm.get()).map_err(|_| TokenError::NotAToken)?;
         if algorithm != "HS256" {
-            return Err(TokenError::Algorithm(Quoted::new(algorithm)));
+            return Err(TokenError::Algorithm(Quoted::new(&algorithm)));
         }
         // RFC 7515, 4.1.11: whoever does not understand an extension in `crit` must refuse the token.
         if header.contains_key("crit") {
@@ -165,7 +170,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn decode(part: &str) -> Result<Map<String, Value>, TokenError> {
+fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::NotAToken)?;
     serde_json::from_slice(&json).map_err(|_| TokenError::NotAToken)
 }

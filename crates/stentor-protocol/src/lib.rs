@@ -40,7 +40,7 @@ mod transmit;
 
 pub use close::{Close, CloseCode};
 pub use connection::{Config, Connection, Event, MAX_ID_BYTES, NextEnvelope, OperationKey};
-pub use message::{ClientMessage, ParseError, RawObject, ServerMessage, SubscribePayload};
+pub use message::{ClientMessage, ParseError, RawObject, ServerMessage, StrictObject, SubscribePayload};
 pub use transmit::Transmit;
 
 /// The name of the WebSocket subprotocol, as client and server offer it in `Sec-WebSocket-Protocol`.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cel::common::value::Val;
 use serde_json::Value;
 
-use crate::condition;
+use crate::{condition, json::Plain};
 
 /// One event's payload, decoded once per node and shared by every audience of its topic.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Event {
     pub fn decode(payload: &Bytes) -> Result<Self, Malformed> {
         if matches!(payload.first(), Some(b'{' | b'[')) {
             return match serde_json::from_slice(payload) {
-                Ok(json) => Ok(Self::from_json(json)),
+                Ok(Plain(json)) => Ok(Self::from_json(json)),
                 Err(error) => Err(Malformed(format!("payload is not JSON: {error}"))),
             };
         }
@@ -129,6 +129,25 @@ mod tests {
     fn deep_json_is_malformed_and_not_a_crash() {
         let deep = "[".repeat(100_000);
         assert!(Event::decode(&Bytes::from(deep)).is_err());
+    }
+
+    #[test]
+    fn text_within_json_is_never_read_as_json() {
+        let mut payload = "1".to_owned();
+        while payload.len() < 200_000 {
+            let text = Value::from(payload).to_string();
+            let (open, close) = ("[".repeat(100), "]".repeat(100));
+            payload = format!(r#"{open}{{"$serde_json::private::RawValue":{text}}}{close}"#);
+        }
+        let event = Event::decode(&Bytes::from(payload)).unwrap();
+        let mut levels = 0;
+        let mut value = event.json();
+        while let Some(within) = value.and_then(|value| value.get(0)) {
+            levels += 1;
+            value = Some(within);
+        }
+        assert_eq!(levels, 100);
+        assert!(value.is_some_and(|value| value["$serde_json::private::RawValue"].is_string()));
     }
 
     #[test]

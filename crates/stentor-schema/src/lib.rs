@@ -7,6 +7,7 @@ mod diagnostic;
 mod error;
 mod event;
 mod field;
+mod json;
 mod operation;
 mod schema;
 mod template;

@@ -50,6 +50,23 @@ fn time_claims_count_with_a_leeway_of_five_seconds() {
     }
 }
 
+/// Nobody has signed the header when it is read.
+#[test]
+fn a_header_made_to_exhaust_the_stack_is_refused() {
+    let mut value = "1".to_owned();
+    while value.len() < 20_000 {
+        let text = Value::from(value).to_string();
+        let (open, close) = ("[".repeat(100), "]".repeat(100));
+        value = format!(r#"{open}{{"$serde_json::private::RawValue":{text}}}{close}"#);
+    }
+    for header in [format!(r#"{{"x":{value},"alg":"none"}}"#), format!(r#"{{"alg":{value}}}"#), value] {
+        let token = format!("{}.e30.", BASE64_URL_SAFE_NO_PAD.encode(header));
+        let verifier = HmacVerifier::new(JwtConfig { secret: SECRET.into(), ..JwtConfig::default() });
+        let refused = verifier.unwrap().verify(&token, SystemTime::UNIX_EPOCH).unwrap_err();
+        assert!(matches!(refused, TokenError::NotAToken | TokenError::Algorithm(_)), "{refused}");
+    }
+}
+
 #[test]
 fn an_audience_must_be_among_the_configured_ones() {
     let one = with_audience(&["stentor"]);

@@ -82,14 +82,6 @@ pub(super) fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
 }
 
-/// Reads an object strictly; the caller knows that it is one.
-pub(super) fn read_object(raw: &RawValue) -> Result<Map<String, Value>, serde_json::Error> {
-    match serde_json::from_str(raw.get())? {
-        Strict(Value::Object(object)) => Ok(object),
-        Strict(_) => Err(serde_json::Error::custom("not an object")),
-    }
-}
-
 /// The text of an object.
 pub(super) fn text_of(object: &Map<String, Value>) -> String {
     Value::from(object.clone()).to_string()
@@ -103,10 +95,24 @@ pub(crate) fn escape(text: &str) -> String {
     quoted
 }
 
-/// A JSON value in which no object has a member twice.
+/// An object from a client: every value in it nests less than 128 levels deep, and no object has a member twice.
 ///
-/// `Value` reads itself more leniently: the last of two members wins, and an object whose first member is
-/// `$serde_json::private::RawValue` is replaced by what that member's text contains, nested as deeply as it likes.
+/// `Map` reads itself more leniently: the last of two members wins, and an object whose first member is
+/// `$serde_json::private::RawValue` is replaced by what that member's text contains, nested as deeply as it likes. Here
+/// such names are refused: a value that holds one would be replaced wherever it is read once more.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StrictObject(pub Map<String, Value>);
+
+impl<'de> Deserialize<'de> for StrictObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Strict::deserialize(deserializer)? {
+            Strict(Value::Object(object)) => Ok(Self(object)),
+            Strict(_) => Err(D::Error::custom("an object was expected")),
+        }
+    }
+}
+
+/// A value of which the same holds as of [`StrictObject`].
 pub(super) struct Strict(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -114,6 +120,9 @@ impl<'de> Deserialize<'de> for Strict {
         deserializer.deserialize_any(StrictVisitor).map(Self)
     }
 }
+
+/// How the names begin by which the JSON reader tells itself something.
+const PRIVATE: &str = "$serde_json::private::";
 
 struct StrictVisitor;
 
@@ -159,6 +168,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            if name.starts_with(PRIVATE) {
+                return Err(A::Error::custom(format_args!("the member name {name:?} is reserved")));
+            }
             if object.contains_key(&name) {
                 return Err(A::Error::custom(format_args!("duplicate member {name:?}")));
             }

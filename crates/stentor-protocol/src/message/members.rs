@@ -5,7 +5,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     error::ParseError,
-    json::{RawObject, Strict, SubscribePayload, is_object, read_object},
+    json::{RawObject, Strict, StrictObject, SubscribePayload, is_object},
 };
 
 /// The members of a message of which only `type` has been read.
@@ -103,7 +103,8 @@ impl<'a> Members<'a> {
         if !is_object(raw) {
             return Err(self.member(member, "an object, null or absent"));
         }
-        read_object(raw).map(Some).map_err(|error| self.contents(member, &error))
+        let object = serde_json::from_str(raw.get());
+        object.map(|StrictObject(object)| Some(object)).map_err(|error| self.contents(member, &error))
     }
 
     fn member(&self, member: &'static str, expected: &'static str) -> ParseError {

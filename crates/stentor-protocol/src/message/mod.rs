@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub use error::ParseError;
 pub(crate) use json::escape;
 use json::text_of;
-pub use json::{RawObject, SubscribePayload};
+pub use json::{RawObject, StrictObject, SubscribePayload};
 use members::Members;
 
 /// What a client sends.

@@ -159,14 +159,14 @@ fn nesting_is_read_to_127_levels() {
 }
 
 #[test]
-fn a_private_name_of_the_json_reader_is_an_ordinary_member() {
-    let variables = r#"{"x":{"$serde_json::private::RawValue":"[1]"}}"#;
-    let text =
-        format!(r#"{{"type":"subscribe","id":"a","payload":{{"query":"q","variables":{variables}}}}}"#);
-    let Ok(ClientMessage::Subscribe { payload, .. }) = ClientMessage::parse(&text) else { panic!("{text}") };
-    let x = &payload.variables.expect("there are variables")["x"];
-    assert_eq!(x.as_object().map(Map::len), Some(1));
-    assert_eq!(x["$serde_json::private::RawValue"], "[1]");
+fn a_private_name_of_the_json_reader_is_refused_at_any_depth() {
+    for name in ["RawValue", "Number", "", r"Raw\u0056alue"] {
+        let variables = format!(r#"{{"x":[{{"$serde_json::private::{name}":"[1]"}}]}}"#);
+        let text =
+            format!(r#"{{"type":"subscribe","id":"a","payload":{{"query":"q","variables":{variables}}}}}"#);
+        let error = ClientMessage::parse(&text).expect_err("a reserved name").to_string();
+        assert!(error.contains("is reserved"), "{error}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Queries and mutations over HTTP: [`answer`].
 
-use std::{sync::Arc, time::SystemTime};
+use std::{error::Error, sync::Arc, time::SystemTime};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -8,9 +8,11 @@ use axum::{
     http::{Method, Response, StatusCode, header, request::Parts},
     response::IntoResponse,
 };
+use http_body_util::LengthLimitError;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use stentor_auth::{Principal, token_from_header};
+use stentor_protocol::StrictObject;
 use stentor_schema::{ErrorCode, GraphQLError, Operation};
 
 use super::{
@@ -79,8 +81,14 @@ struct Carried<V> {
     query: String,
     operation_name: Option<String>,
     variables: Option<V>,
-    #[serde(rename = "extensions")]
-    _extensions: Option<V>,
+    extensions: Option<V>,
+}
+
+impl Carried<StrictObject> {
+    fn into_request(self) -> stentor_schema::Request {
+        let variables = self.variables.unwrap_or_default().0;
+        stentor_schema::Request { query: self.query, operation_name: self.operation_name, variables }
+    }
 }
 
 async fn read(app: &App, parts: &mut Parts, body: Body) -> Result<stentor_schema::Request, Rejection> {
@@ -88,33 +96,37 @@ async fn read(app: &App, parts: &mut Parts, body: Body) -> Result<stentor_schema
         Method::POST if !is_json(&parts.headers) => Err(Rejection::UnsupportedMediaType),
         Method::POST => {
             let limit = app.config.limits.message_bytes.get();
-            let bytes = to_bytes(body, limit).await.map_err(|_| Rejection::TooLarge)?;
+            let bytes = to_bytes(body, limit).await.map_err(|error| unread(&error))?;
             // A list would be read as the members in order, and a batch is a list.
             if !bytes.trim_ascii_start().starts_with(b"{") {
                 return Err(Rejection::BadRequest("a GraphQL request is one JSON object".into()));
             }
-            let carried: Carried<Map<String, Value>> = serde_json::from_slice(&bytes).map_err(bad_request)?;
-            Ok(request(carried.query, carried.operation_name, carried.variables))
+            serde_json::from_slice::<Carried<_>>(&bytes).map(Carried::into_request).map_err(bad_request)
         }
         Method::GET => {
             let Query(carried) = Query::<Carried<String>>::from_request_parts(parts, &())
                 .await
                 .map_err(|error| Rejection::BadRequest(error.body_text()))?;
-            let variables = carried.variables.filter(|text| !text.is_empty());
-            let variables =
-                variables.map(|text| serde_json::from_str(&text)).transpose().map_err(bad_request)?;
-            Ok(request(carried.query, carried.operation_name, variables.flatten()))
+            parameters(carried).map(Carried::into_request).map_err(bad_request)
         }
         _ => Err(Rejection::Method { allow: "GET, POST", message: "send a query by GET or POST" }),
     }
 }
 
-fn request(
-    query: String,
-    operation_name: Option<String>,
-    variables: Option<Map<String, Value>>,
-) -> stentor_schema::Request {
-    stentor_schema::Request { query, operation_name, variables: variables.unwrap_or_default() }
+/// Why a body could not be read: it is too long, or not in order.
+fn unread(error: &axum::Error) -> Rejection {
+    let too_long = error.source().is_some_and(|source| source.is::<LengthLimitError>());
+    if too_long { Rejection::TooLarge } else { Rejection::BadRequest("the body cannot be read".into()) }
+}
+
+/// The objects within a query string; an empty parameter is an absent one.
+fn parameters(carried: Carried<String>) -> Result<Carried<StrictObject>, serde_json::Error> {
+    let object = |text: Option<String>| match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => serde_json::from_str::<Option<StrictObject>>(text),
+    };
+    let Carried { query, operation_name, variables, extensions } = carried;
+    Ok(Carried { query, operation_name, variables: object(variables)?, extensions: object(extensions)? })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
