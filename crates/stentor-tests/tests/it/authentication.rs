@@ -103,11 +103,11 @@ async fn no_token_is_a_close_4403_and_a_401() {
         json!({ "headers": {} }),
     ] {
         let (code, reason) = init(&server, &payload).await.expect_err("no token");
-        assert_eq!((code, reason.as_str()), (4403, "a token is needed and none was sent"), "{payload}");
+        assert!(code == 4403 && reason.contains("a token is needed"), "{payload}: {code} {reason}");
     }
     let answer = get(&server, "{ own }", None).await;
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")));
-    assert_eq!(answer.json()["errors"][0]["message"], "a token is needed and none was sent");
+    assert!(answer.body.contains("a token is needed"), "{answer:?}");
     assert_eq!(error_code(&answer.json()["errors"]), "UNAUTHENTICATED");
 }
 

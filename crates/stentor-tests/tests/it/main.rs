@@ -3,6 +3,8 @@
 mod audiences;
 mod authentication;
 mod handshake;
+mod http;
+mod limits;
 mod protocol;
 mod raw;
 mod tenants;

@@ -75,6 +75,19 @@ impl RawSocket {
         self.say(&subscribe(id, query)).await;
     }
 
+    /// Sends these bytes again and again until the server takes no more, and then lets go.
+    pub(crate) async fn send_until_it_is_not_taken(&mut self, bytes: &[u8]) {
+        while bounded(self.stream.write_all(bytes)).await.is_ok() {}
+    }
+
+    /// Drops this many bytes that come next: a body that nobody looks at.
+    pub(crate) async fn skip(&mut self, count: usize) {
+        while self.arrived.len() < count {
+            assert!(self.read().await, "the socket ended before {count} bytes");
+        }
+        self.arrived.drain(..count);
+    }
+
     /// Ends the sending side: the server reads to the end and then hears that nothing more comes.
     pub(crate) async fn finish(&mut self) {
         // A socket that the server has reset already is finished as well.

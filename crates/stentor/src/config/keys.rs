@@ -224,7 +224,7 @@ pub(super) static KEYS: &[Key] = &[
     key!("limits.root_fields", |c| c.limits.root_fields, in 1..=1_000,
         "Root fields in a query or mutation."),
     key!("limits.operation_tokens", |c| c.limits.operation_tokens, in 10..=1_000_000,
-        "Tokens in a document, as the GraphQL grammar counts them."),
+        "Tokens in a document. White space between two of them, and a comment, count as one each."),
     key!("limits.mailbox_events", |c| c.limits.mailbox_events, in 1..=100_000,
         "Events that may wait for a subscription, unless `@delivery(buffer)` says otherwise. More: as `@delivery(overflow)` says, and the subscriber is told."),
     key!("limits.mailbox_bytes", |c| c.limits.mailbox_bytes, in ByteSize::kib(1)..=ByteSize::gib(1),

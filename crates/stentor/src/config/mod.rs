@@ -130,7 +130,7 @@ pub struct LimitsConfig {
     pub aliases: usize,
     /// Root fields in a query or mutation.
     pub root_fields: usize,
-    /// Tokens in a document, as the GraphQL grammar counts them.
+    /// Tokens in a document. White space between two of them, and a comment, count as one each.
     pub operation_tokens: usize,
     /// Events that wait for a subscription, unless `@delivery(buffer)` says otherwise.
     pub mailbox_events: usize,
