@@ -49,7 +49,7 @@ pub enum TokenError {
         wanted: Quoted,
     },
     /// A token was needed.
-    #[error("a token is needed, and none was given")]
+    #[error("a token is needed and none was sent")]
     Missing,
     /// The token says no audience at all.
     #[error("the token names no audience, and {wanted} is needed")]

@@ -46,15 +46,6 @@ pub(crate) struct Additions {
     pub(crate) resolvers: Resolvers,
 }
 
-/// Why nobody could be found behind a request; in words for a person.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IdentityError {
-    #[error("a token is needed and none was sent")]
-    Missing,
-    #[error(transparent)]
-    Token(#[from] TokenError),
-}
-
 impl App {
     /// Puts a server together. Starts the hub, and the connection to the broker, on the current runtime.
     pub(crate) async fn new(
@@ -99,12 +90,12 @@ impl App {
         &self,
         token: Option<&str>,
         now: SystemTime,
-    ) -> Result<Option<Arc<Principal>>, IdentityError> {
+    ) -> Result<Option<Arc<Principal>>, TokenError> {
         let (Some(verifier), Some(auth)) = (&self.verifier, &self.config.auth) else { return Ok(None) };
         match token {
             Some(token) => Ok(Some(Arc::new(verifier.verify(token, now)?))),
             None if auth.anonymous => Ok(None),
-            None => Err(IdentityError::Missing),
+            None => Err(TokenError::Missing),
         }
     }
 
@@ -166,6 +157,9 @@ pub(crate) fn check_schema(
         .fields()
         .map(|field| format!("{}.{}", field.operation.default_type_name(), field.name))
         .collect();
+    if let Some(stream) = resolvers.coordinates().find(|given| given.starts_with("Subscription.")) {
+        return Err(BuildError::SubscriptionResolver(stream.to_owned()));
+    }
     match resolvers.coordinates().find(|given| !known.iter().any(|field| field == given)) {
         Some(stray) => Err(BuildError::UnknownField(stray.to_owned())),
         None => Ok(schema),

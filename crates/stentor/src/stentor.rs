@@ -54,6 +54,9 @@ pub enum BuildError {
     /// The JWT secret cannot be used.
     #[error("[auth.jwt] {0}")]
     Secret(#[from] SecretError),
+    /// A resolver was given for a field of Subscription.
+    #[error("a resolver was given for {0}; feed it with @subscribe(topic), and publish its events")]
+    SubscriptionResolver(String),
     /// A resolver was given for a field that the schema does not have.
     #[error("a resolver was given for {0}, which the schema does not have")]
     UnknownField(String),
