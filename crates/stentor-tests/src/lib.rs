@@ -6,6 +6,7 @@
 mod client;
 mod http;
 mod process;
+mod publisher;
 mod server;
 mod token;
 mod transcript;
@@ -17,6 +18,7 @@ pub use crate::{
     client::{Dial, Incoming, WsClient},
     http::{HttpResponse, exchange, request},
     process::Process,
+    publisher::Publisher,
     server::{Served, TestServer},
     token::{SECRET, auth, seconds_since_epoch, token},
 };

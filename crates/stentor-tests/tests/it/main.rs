@@ -2,9 +2,15 @@
 
 mod audiences;
 mod authentication;
+mod delivery;
+mod drain;
+mod faults;
 mod handshake;
 mod http;
+mod ledger;
 mod limits;
+mod nodes;
 mod protocol;
 mod raw;
+mod slow;
 mod tenants;
