@@ -2,7 +2,7 @@
 //!
 //! Start with [`Engine`], then [`Session`]. Knows no sockets, no wire envelopes, no raw tokens and no databases.
 
-mod arrivals;
+mod delivery;
 mod engine;
 mod execution;
 mod gap;
@@ -10,15 +10,17 @@ mod guard;
 mod hub;
 mod limits;
 mod mailbox;
+mod membership;
 mod metrics;
 mod outbox;
 mod resolver;
+mod running;
 mod session;
 
+pub use delivery::{Delivery, Summary};
 pub use engine::{Engine, EngineConfig};
 pub use gap::{Gap, GapReason};
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use outbox::{Delivery, Summary};
 pub use resolver::{Call, Resolver, ResolverError, Resolvers};
 pub use session::{OperationId, Session};

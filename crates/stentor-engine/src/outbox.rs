@@ -1,4 +1,4 @@
-//! What waits for one connection: [`Outbox`], and what its driver takes from it: [`Delivery`].
+//! What waits for one connection: [`Outbox`].
 
 use std::{
     collections::VecDeque,
@@ -12,10 +12,10 @@ use stentor_schema::{ExecutionResult, GraphQLError};
 use tokio::time::Instant;
 
 use crate::{
-    Gap, Metrics, OperationId,
-    gap::Gaps,
-    hub::Membership,
+    Delivery, Gap, Metrics, OperationId, Summary,
     mailbox::{Capacity, Mailbox, Put},
+    membership::Membership,
+    running::{Ending, Liveness, Running},
 };
 
 /// How long a loss waits for an event to ride on before it is told by itself.
@@ -23,34 +23,6 @@ const LONE_GAP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often one operation's losses are logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
-
-/// What a connection's driver has to do next.
-#[derive(Debug)]
-pub enum Delivery {
-    /// The operation ended by itself; nothing follows for it.
-    Complete(OperationId, Summary),
-    /// The operation failed; nothing follows for it.
-    Error(OperationId, Vec<GraphQLError>, Summary),
-    /// A loss that no event leaves with.
-    Gap(OperationId, Gap),
-    /// The subscription listens: every event from here on is delivered or counted as lost.
-    Live(OperationId),
-    /// A result, and a loss just before it.
-    Next(OperationId, ExecutionResult, Option<Gap>),
-    /// A subscription that must not lose events has lost one: close with 1013.
-    Overflow(OperationId),
-}
-
-/// What an ended operation did, for the log.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    /// The root field.
-    pub field: Arc<str>,
-    /// Results handed to the connection.
-    pub delivered: u64,
-    /// Events that gave way in its mailbox, and those that never reached the node as far as their number is known.
-    pub dropped: u64,
-}
 
 /// The mailboxes of one connection. The hub puts in, the connection's driver takes out; both hold it briefly.
 #[derive(Debug)]
@@ -84,35 +56,6 @@ struct Schedule {
     news: bool,
 }
 
-/// One running operation, as its connection sees it.
-#[derive(Debug)]
-pub(crate) struct Running {
-    mailbox: Mailbox,
-    membership: Option<Membership>,
-    summary: Summary,
-    /// Losses taken out of the mailbox of which all but the last are told before their event.
-    gaps: Gaps,
-    held: Option<ExecutionResult>,
-    liveness: Liveness,
-    ending: Option<Ending>,
-    listed: bool,
-    logged: Option<Instant>,
-}
-
-#[derive(Debug, Eq, PartialEq)]
-enum Liveness {
-    Waiting,
-    Untold,
-    Told,
-}
-
-#[derive(Debug)]
-enum Ending {
-    Complete,
-    Error(Vec<GraphQLError>),
-    Overflow,
-}
-
 impl Outbox {
     pub(crate) fn new(connection: u64, bytes_limit: usize, metrics: Arc<Metrics>) -> Self {
         Self { state: Mutex::default(), metrics, bytes_limit, connection }
@@ -120,17 +63,7 @@ impl Outbox {
 
     /// Makes room for an operation; `id` is larger than every earlier one.
     pub(crate) fn open(&self, id: OperationId, field: Arc<str>, capacity: Capacity) {
-        let running = Running {
-            mailbox: Mailbox::new(capacity),
-            membership: None,
-            summary: Summary { field, ..Summary::default() },
-            gaps: Gaps::default(),
-            held: None,
-            liveness: Liveness::Waiting,
-            ending: None,
-            listed: false,
-            logged: None,
-        };
+        let running = Running::new(field, capacity);
         let mut state = self.state.lock();
         debug_assert!(state.operations.last().is_none_or(|(last, _)| *last < id), "ids count up");
         if state.operations.len() == state.operations.capacity() {
@@ -399,27 +332,5 @@ impl Schedule {
             let due = since + LONE_GAP_PATIENCE;
             self.gap_deadline = Some(self.gap_deadline.map_or(due, |known| known.min(due)));
         }
-    }
-}
-
-impl Running {
-    fn has_more(&self) -> bool {
-        self.held.is_some() || !self.mailbox.is_empty() || self.ending.is_some()
-    }
-
-    /// The event taken from the mailbox, after every gap before it but the last has been told by itself.
-    fn take_held(&mut self, id: OperationId, mut tell: impl FnMut(&mut Self, Gap)) -> Option<Delivery> {
-        self.held.as_ref()?;
-        let several = self.gaps.is_several();
-        let gap = self.gaps.pop();
-        if let Some(gap) = gap {
-            tell(self, gap);
-            if several {
-                return Some(Delivery::Gap(id, gap));
-            }
-        }
-        let result = self.held.take()?;
-        self.summary.delivered += 1;
-        Some(Delivery::Next(id, result, gap))
     }
 }

@@ -14,8 +14,8 @@ use stentor_schema::{
 };
 use tokio::time::Instant;
 
-use super::{Join, Member, MemberId};
-use crate::{Gap, Metrics};
+use super::command::{Join, Member};
+use crate::{Gap, Metrics, membership::MemberId};
 
 /// One audience: what its members share, and who they are.
 #[derive(Debug)]

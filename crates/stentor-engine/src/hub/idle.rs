@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
-use super::AudienceKey;
+use crate::membership::AudienceKey;
 
 /// One deadline for each audience that has an `idleTimeout`: neither a member nor an audience owns a timer.
 #[derive(Debug, Default)]

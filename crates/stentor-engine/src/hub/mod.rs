@@ -3,7 +3,9 @@
 //! Each shard is one task that owns its topics outright, so nothing here is locked: events and commands reach it
 //! through one queue, in one order, which is what makes "only events that arrived after it joined" true.
 
+mod arrivals;
 mod audience;
+mod command;
 mod idle;
 mod shard;
 mod topic;
@@ -20,7 +22,16 @@ use stentor_broker::Broker;
 use stentor_schema::{JsonObject, SubscriptionPlan};
 use tokio::task::JoinHandle;
 
-use crate::{Limits, Metrics, OperationId, arrivals::Arrivals, outbox::Outbox};
+use self::{
+    arrivals::Arrivals,
+    command::{Command, Join},
+};
+use crate::{
+    Limits, Metrics,
+    membership::{AudienceKey, MemberId, Membership},
+};
+
+pub(crate) use command::Member;
 
 /// The shards of one node, and which of them owns a topic.
 #[derive(Debug)]
@@ -29,49 +40,6 @@ pub(crate) struct Hub {
     tasks: Box<[JoinHandle<()>]>,
     hasher: RandomState,
     next_member: AtomicU64,
-}
-
-/// What a shard is told to do.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Join(Box<Join>),
-    Leave { topic: Arc<str>, audience: AudienceKey, member: MemberId },
-}
-
-/// A subscription that enters an audience.
-#[derive(Debug)]
-pub(crate) struct Join {
-    topic: Arc<str>,
-    audience: AudienceKey,
-    id: MemberId,
-    member: Member,
-    plan: SubscriptionPlan,
-    claims: JsonObject,
-    tenants: Vec<String>,
-}
-
-/// Where a subscription is a member, so that it can leave.
-#[derive(Debug)]
-pub(crate) struct Membership {
-    topic: Arc<str>,
-    audience: AudienceKey,
-    member: MemberId,
-}
-
-/// A digest of everything that the members of an audience have in common, apart from the topic.
-///
-/// 256 bits of BLAKE3: members never share an audience by accident or by design.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct AudienceKey([u8; 32]);
-
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct MemberId(u64);
-
-/// One subscription in an audience: its connection, and which of its operations.
-#[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) outbox: Arc<Outbox>,
-    pub(crate) operation: OperationId,
 }
 
 /// What a subscription brings with it when it joins.

@@ -8,14 +8,15 @@ use stentor_schema::{ErrorCode, Event};
 use tokio::time::Instant;
 
 use super::{
-    AudienceKey, Command, Join, MemberId,
+    arrivals::{Arrival, Arrivals, TopicEvent, TopicInlet, TopicSink},
     audience::{Audience, Verdict},
+    command::{Command, Join},
     idle::IdleDeadlines,
     topic::{Fault, Seat, Topic},
 };
 use crate::{
     Gap, Metrics,
-    arrivals::{Arrival, Arrivals, TopicEvent, TopicInlet, TopicSink},
+    membership::{AudienceKey, MemberId},
 };
 
 /// Deliveries after which the shard lets connections write before it goes on; it does so at once when a mailbox is

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
-use super::{AudienceKey, audience::Audience};
+use super::audience::Audience;
+use crate::membership::AudienceKey;
 
 /// How often one kind of fault on one topic is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use stentor_broker::{BrokerEvent, Sink};
 use tokio::sync::Notify;
 
-use crate::{Gap, Limits, hub::Command};
+use super::command::Command;
+use crate::{Gap, Limits};
 
 /// Room for arrivals that a drained queue keeps; what a larger burst needed is given back.
 const KEPT_CAPACITY: usize = 1_024;
