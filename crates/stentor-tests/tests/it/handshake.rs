@@ -204,7 +204,7 @@ async fn a_client_that_vanishes_after_its_request_leaves_its_place() {
 
 /// The clock is paused: the runtime moves it to the next deadline whenever nothing is left to do.
 #[tokio::test(start_paused = true)]
-async fn half_a_request_is_dropped_after_a_while() {
+async fn a_socket_that_says_too_little_is_dropped_after_a_while() {
     let server = TestServer::start(SCHEMA).await;
     for begin in ["", "GET /graphql HTTP/1.1\r\nHost: localhost\r\nX-Slow: "] {
         let mut socket = RawSocket::open(server.address()).await;
@@ -212,6 +212,11 @@ async fn half_a_request_is_dropped_after_a_while() {
         let head = socket.head().await;
         assert!(head.as_ref().is_none_or(|head| head.status == 408), "{begin:?}: {head:?}");
     }
+    let mut idle = RawSocket::open(server.address()).await;
+    idle.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(idle.head().await.map(|head| head.status), Some(200));
+    idle.skip("alive\n".len()).await;
+    assert!(idle.head().await.is_none());
 }
 
 /// The clock is paused, as above.

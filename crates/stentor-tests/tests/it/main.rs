@@ -2,6 +2,8 @@
 
 mod audiences;
 mod authentication;
+mod closes;
+mod damage;
 mod delivery;
 mod drain;
 mod faults;
@@ -9,6 +11,7 @@ mod handshake;
 mod http;
 mod ledger;
 mod limits;
+mod mutations;
 mod nodes;
 mod protocol;
 mod raw;

@@ -143,14 +143,18 @@ impl RawSocket {
         }
     }
 
-    /// Reads what there is; `false` at the end.
+    /// Reads what there is; `false` at the end. A reset ends what has begun to arrive, too.
     async fn read(&mut self) -> bool {
         let mut buffer = [0; 16 << 10];
         match bounded(self.stream.read(&mut buffer)).await {
-            Ok(0) | Err(_) => false,
+            Ok(0) => false,
             Ok(count) => {
                 self.arrived.extend_from_slice(&buffer[..count]);
                 true
+            }
+            Err(_) => {
+                self.arrived.clear();
+                false
             }
         }
     }
