@@ -6,6 +6,7 @@ use bytes::Bytes;
 use stentor_auth::Principal;
 use stentor_broker::{Broker, PublishError};
 use stentor_schema::{ExecutionResult, GraphQLError, Operation, Request, RootPlan, Schema};
+use tokio::sync::Semaphore;
 
 use crate::{
     Limits, Metrics, Resolvers, Session,
@@ -44,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) hub: Hub,
+    /// Queries and mutations that connections may still start.
+    pub(crate) requests: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -59,7 +62,8 @@ impl Engine {
             shards.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let hub = Hub::start(&broker, &limits, &metrics, shards);
         let answering = Arc::new(Answering { resolvers, authentication });
-        Self(Arc::new(Parts { schema, broker, answering, limits, metrics, hub }))
+        let requests = Arc::new(Semaphore::new(limits.requests));
+        Self(Arc::new(Parts { schema, broker, answering, limits, metrics, hub, requests }))
     }
 
     /// Begins a connection; `number` names it in the log.

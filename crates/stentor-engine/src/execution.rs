@@ -1,4 +1,4 @@
-//! Queries and mutations: [`respond`].
+//! Queries and mutations: [`Answering`].
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 

@@ -1,5 +1,7 @@
 //! Everything in the engine that a client or a publisher could make grow: [`Limits`].
 
+use std::time::Duration;
+
 use stentor_schema::OperationLimits;
 
 /// The bounds of one node. Each has an outcome when it is reached.
@@ -13,6 +15,10 @@ pub struct Limits {
     pub mailbox_bytes: usize,
     /// Bytes that wait for all subscriptions of one connection; then the overflow of the one that is full decides.
     pub connection_bytes: usize,
+    /// Queries and mutations that connections run at a time; one more is an error.
+    pub requests: usize,
+    /// How long each of them may take; longer is an error.
+    pub request_timeout: Duration,
     /// Events of all topics that came from the broker and wait for their audiences; more are a gap of their topic.
     pub queue_events: usize,
     /// Bytes of those events.
@@ -34,6 +40,8 @@ impl Default for Limits {
             mailbox_events: 100,
             mailbox_bytes: 1 << 20,
             connection_bytes: 8 << 20,
+            requests: 1_024,
+            request_timeout: Duration::from_secs(30),
             queue_events: 65_536,
             queue_bytes: 64 << 20,
             topic_queue_events: 16_384,

@@ -40,7 +40,10 @@ pub(crate) struct Item {
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Put {
     /// It waits, and nothing was lost.
-    Kept,
+    Kept {
+        /// With it, one more quarter of what may wait does: its reader should be let to read now.
+        filling: bool,
+    },
     /// That many events gave way, perhaps this one.
     Dropped(u64),
     /// The mailbox is full, and its rule is to close the connection.
@@ -59,7 +62,7 @@ impl Mailbox {
         Self { waiting: Waiting::Nothing, bytes: 0, behind: Gaps::default(), behind_since: None, capacity }
     }
 
-    /// Puts one event in; `room` is how many bytes the connection's other mailboxes leave.
+    /// Puts one event in; `room` is how many bytes the connection's other mailboxes leave to this one.
     pub(crate) fn put(
         &mut self,
         result: &ExecutionResult,
@@ -68,13 +71,14 @@ impl Mailbox {
         now: Instant,
     ) -> Put {
         let size = result.bytes().len();
+        let before = self.fullness();
         if self.capacity.overflow == Overflow::Latest {
             self.remove_older(key);
         }
-        let allowed = self.capacity.bytes.min(self.bytes.saturating_add(room));
+        let allowed = self.capacity.bytes.min(room);
         if self.fits(size, allowed) {
             self.push(result.clone(), key.cloned());
-            return Put::Kept;
+            return Put::Kept { filling: self.fullness() > before };
         }
         match self.capacity.overflow {
             Overflow::Close => Put::Overflowed,
@@ -134,11 +138,6 @@ impl Mailbox {
         if matches!(self.waiting, Waiting::Nothing) { self.behind_since } else { None }
     }
 
-    /// Whether a quarter of what may wait does: a burst should let its reader read now.
-    pub(crate) fn is_filling(&self) -> bool {
-        self.len() as u64 * 4 >= u64::from(self.capacity.events) || self.bytes * 4 >= self.capacity.bytes
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.waiting, Waiting::Nothing)
     }
@@ -153,6 +152,12 @@ impl Mailbox {
             Waiting::One(_) => 1,
             Waiting::Several(items) => items.len(),
         }
+    }
+
+    /// How many quarters of what may wait do.
+    fn fullness(&self) -> usize {
+        let events = self.len() * 4 / (self.capacity.events as usize).max(1);
+        events.max(self.bytes.saturating_mul(4) / self.capacity.bytes.max(1))
     }
 
     fn fits(&self, size: usize, allowed: usize) -> bool {
@@ -253,6 +258,8 @@ mod tests {
         ExecutionResult::from_encoded(text.to_owned().into()).expect("an object")
     }
 
+    const KEPT: Put = Put::Kept { filling: false };
+
     fn mailbox(events: u32, bytes: usize, overflow: Overflow) -> Mailbox {
         Mailbox::new(Capacity { events, bytes, overflow })
     }
@@ -324,7 +331,7 @@ mod tests {
     #[test]
     fn a_loss_of_the_newest_rides_on_the_next_event() {
         let mut mailbox = mailbox(1, 1_000, Overflow::DropNewest);
-        assert_eq!(put(&mut mailbox, "{1}"), Put::Kept);
+        assert_eq!(put(&mut mailbox, "{1}"), Put::Kept { filling: true });
         assert_eq!(put(&mut mailbox, "{2}"), Put::Dropped(1));
         assert!(mailbox.take().is_some());
         put(&mut mailbox, "{3}");
@@ -335,7 +342,7 @@ mod tests {
     fn only_an_event_of_the_same_key_is_replaced() {
         let mut mailbox = mailbox(3, 1_000, Overflow::Latest);
         for (key, event) in [("a", "{a1}"), ("b", "{b1}"), ("a", "{a2}"), ("c", "{c1}"), ("b", "{b2}")] {
-            assert_eq!(put_keyed(&mut mailbox, key, event), Put::Kept, "{event}");
+            assert!(matches!(put_keyed(&mut mailbox, key, event), Put::Kept { .. }), "{event}");
         }
         assert_eq!(drain(&mut mailbox), (texts(&[("{a2}", 0), ("{c1}", 0), ("{b2}", 0)]), 0));
     }
@@ -352,7 +359,7 @@ mod tests {
     #[test]
     fn a_mailbox_that_must_not_lose_says_so_instead() {
         let mut mailbox = mailbox(1, 1_000, Overflow::Close);
-        assert_eq!(put(&mut mailbox, "{1}"), Put::Kept);
+        assert_eq!(put(&mut mailbox, "{1}"), Put::Kept { filling: true });
         assert_eq!(put(&mut mailbox, "{2}"), Put::Overflowed);
     }
 
@@ -366,8 +373,26 @@ mod tests {
 
         let mut shared = mailbox(10, 1_000, Overflow::DropOldest);
         shared.put(&result("{1}"), None, 3, Instant::now());
-        assert_eq!(shared.put(&result("{2}"), None, 0, Instant::now()), Put::Dropped(1));
+        assert_eq!(shared.put(&result("{2}"), None, 3, Instant::now()), Put::Dropped(1));
         assert_eq!(drain(&mut shared), (texts(&[("{2}", 1)]), 0));
+    }
+
+    #[test]
+    fn a_newer_state_takes_the_room_of_the_one_it_replaces() {
+        let mut mailbox = mailbox(10, 1_000, Overflow::Latest);
+        mailbox.put(&result("{1}"), None, 3, Instant::now());
+        assert_eq!(mailbox.put(&result("{2}"), None, 3, Instant::now()), KEPT);
+        assert_eq!(drain(&mut mailbox), (texts(&[("{2}", 0)]), 0));
+    }
+
+    #[test]
+    fn a_mailbox_says_that_it_fills_at_each_quarter_and_never_while_it_is_full() {
+        let mut mailbox = mailbox(8, 1_000, Overflow::DropOldest);
+        let outcomes: Vec<_> = (0..20).map(|_| put(&mut mailbox, "{1}")).collect();
+        let filling = |filling| Put::Kept { filling };
+        let expected = [false, true, false, true, false, true, false, true].map(filling);
+        assert_eq!(outcomes[..8], expected);
+        assert!(outcomes[8..].iter().all(|outcome| *outcome == Put::Dropped(1)));
     }
 
     #[test]

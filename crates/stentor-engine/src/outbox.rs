@@ -8,7 +8,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use stentor_schema::{ExecutionResult, GraphQLError};
+use stentor_schema::{ErrorCode, ExecutionResult, GraphQLError};
 use tokio::time::Instant;
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) struct Outbox {
     bytes_limit: usize,
     /// The connection's number in the log.
     connection: u64,
+    /// One reference more for each command to the hub that is under way.
+    commands: Arc<()>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,7 @@ struct Schedule {
 
 impl Outbox {
     pub(crate) fn new(connection: u64, bytes_limit: usize, metrics: Arc<Metrics>) -> Self {
-        Self { state: Mutex::default(), metrics, bytes_limit, connection }
+        Self { state: Mutex::default(), metrics, bytes_limit, connection, commands: Arc::default() }
     }
 
     /// Makes room for an operation; `id` is larger than every earlier one.
@@ -83,7 +85,7 @@ impl Outbox {
     pub(crate) fn remove(&self, id: OperationId) -> Option<(Summary, Option<Membership>)> {
         let mut state = self.state.lock();
         let place = state.place(id)?;
-        let (_, running) = state.operations.remove(place);
+        let running = state.remove(place);
         state.schedule.bytes -= running.mailbox.bytes();
         self.metrics.operations.decrement(1.0);
         Some((running.summary, running.membership))
@@ -111,29 +113,51 @@ impl Outbox {
             if running.ending.is_some() {
                 return false;
             }
-            let before = running.mailbox.bytes();
-            let room = self.bytes_limit.saturating_sub(schedule.bytes);
+            let others = schedule.bytes - running.mailbox.bytes();
+            let room = self.bytes_limit.saturating_sub(others);
             let outcome = running.mailbox.put(result, key, room, now);
-            schedule.bytes = schedule.bytes + running.mailbox.bytes() - before;
-            match outcome {
-                Put::Kept => {}
-                Put::Dropped(count) => self.count_dropped(running, count),
-                Put::Overflowed => running.ending = Some(Ending::Overflow),
-            }
+            schedule.bytes = others + running.mailbox.bytes();
             schedule.list(id, running);
-            running.mailbox.is_filling()
+            match outcome {
+                Put::Kept { filling } => return filling,
+                Put::Dropped(count) => self.count_dropped(running, count),
+                Put::Overflowed => {
+                    self.count_dropped(running, 1);
+                    running.ending = Some(Ending::Overflow);
+                }
+            }
+            false
         });
         filling.unwrap_or(false)
     }
 
-    /// Puts in the one result of a query or mutation, which nothing displaces, and ends it.
+    /// Puts in the one result of a query or mutation, and ends it. A result that the connection has no room for is an
+    /// error instead.
     pub(crate) fn answer(&self, id: OperationId, result: &ExecutionResult, now: Instant) {
         self.with(id, |schedule, running| {
-            running.mailbox.put(result, None, usize::MAX, now);
+            let room = self.bytes_limit.saturating_sub(schedule.bytes);
+            running.ending = Some(match running.mailbox.put(result, None, room, now) {
+                Put::Kept { .. } => Ending::Complete,
+                Put::Dropped(_) | Put::Overflowed => Ending::Error(vec![too_much()]),
+            });
             schedule.bytes += running.mailbox.bytes();
-            running.ending = Some(Ending::Complete);
             schedule.list(id, running);
         });
+    }
+
+    /// What a command to the hub holds until it has been carried out.
+    pub(crate) fn ticket(&self) -> Arc<()> {
+        Arc::clone(&self.commands)
+    }
+
+    /// Commands to the hub that have not been carried out.
+    pub(crate) fn commands_under_way(&self) -> usize {
+        Arc::strong_count(&self.commands) - 1
+    }
+
+    /// Whether no byte more may wait for the connection.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state.lock().schedule.bytes >= self.bytes_limit
     }
 
     /// Notes a loss of the operation's topic behind everything that waits.
@@ -215,7 +239,7 @@ impl Outbox {
         running.listed = false;
         let delivery = self.take_from(&mut state.schedule, id, running, now);
         if matches!(delivery, Some(Delivery::Complete(..) | Delivery::Error(..))) {
-            state.operations.remove(place);
+            state.remove(place);
             self.metrics.operations.decrement(1.0);
             return delivery;
         }
@@ -302,6 +326,14 @@ impl Outbox {
 }
 
 impl State {
+    fn remove(&mut self, place: usize) -> Box<Running> {
+        let (_, running) = self.operations.remove(place);
+        if self.operations.len() * 4 <= self.operations.capacity() {
+            self.operations.shrink_to(self.operations.len() * 2);
+        }
+        running
+    }
+
     fn place(&self, id: OperationId) -> Option<usize> {
         self.operations.binary_search_by_key(&id, |(id, _)| *id).ok()
     }
@@ -333,4 +365,9 @@ impl Schedule {
             self.gap_deadline = Some(self.gap_deadline.map_or(due, |known| known.min(due)));
         }
     }
+}
+
+fn too_much() -> GraphQLError {
+    let message = "the result is larger than what may wait for this connection";
+    GraphQLError::new(ErrorCode::LimitExceeded, message)
 }

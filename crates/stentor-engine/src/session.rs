@@ -1,7 +1,7 @@
 //! One connection's running operations: [`Session`].
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -11,7 +11,10 @@ use stentor_auth::Principal;
 use stentor_schema::{
     ErrorCode, Feed, GraphQLError, JsonObject, Operation, Overflow, Request, RootPlan, SubscriptionPlan,
 };
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use crate::{
     Delivery, Engine, Summary,
@@ -58,12 +61,18 @@ impl Session {
     ///
     /// What the client did wrong or may not do; the operation does not run then.
     pub fn start(&mut self, id: OperationId, request: &Request) -> Result<(), Vec<GraphQLError>> {
-        match self.engine.prepare(request)? {
+        if self.outbox.is_full() || self.outbox.commands_under_way() >= MAX_COMMANDS {
+            return Err(vec![error(ErrorCode::LimitExceeded, "too much waits for this connection already")]);
+        }
+        // A fault in a library that a document provokes ends this operation, not the connection.
+        let planned = catch_unwind(AssertUnwindSafe(|| self.engine.prepare(request)));
+        let operation = planned.unwrap_or_else(|_| Err(vec![broken()]))?;
+        let started = match operation {
             Operation::Query(plan) => self.respond(id, plan, Order::Concurrent),
             Operation::Mutation(plan) => self.respond(id, plan, Order::Serial),
-            Operation::Subscription(plan) => return self.subscribe(id, plan).map_err(|error| vec![error]),
-        }
-        Ok(())
+            Operation::Subscription(plan) => self.subscribe(id, plan),
+        };
+        started.map_err(|error| vec![error])
     }
 
     /// Ends an operation on the client's wish; nothing more comes out for it.
@@ -73,14 +82,14 @@ impl Session {
         }
         let (summary, membership) = self.outbox.remove(id)?;
         if let Some(membership) = membership {
-            self.engine.0.hub.leave(membership);
+            self.engine.0.hub.leave(membership, self.outbox.ticket());
         }
         Some(summary)
     }
 
     /// Ends every operation; what each of them did.
     pub fn stop_all(&mut self) -> Vec<(OperationId, Summary)> {
-        for (_, task) in self.tasks.drain(..) {
+        for (_, task) in std::mem::take(&mut self.tasks) {
             task.abort();
         }
         let ended = self.outbox.remove_all();
@@ -88,7 +97,7 @@ impl Session {
             .into_iter()
             .map(|(id, summary, membership)| {
                 if let Some(membership) = membership {
-                    self.engine.0.hub.leave(membership);
+                    self.engine.0.hub.leave(membership, self.outbox.ticket());
                 }
                 (id, summary)
             })
@@ -107,22 +116,29 @@ impl Session {
         self.outbox.deadline()
     }
 
-    fn respond(&mut self, id: OperationId, plan: RootPlan, order: Order) {
+    fn respond(&mut self, id: OperationId, plan: RootPlan, order: Order) -> Result<(), GraphQLError> {
+        self.engine.authorize(&plan, self.principal.as_deref())?;
+        let permit = Arc::clone(&self.engine.0.requests)
+            .try_acquire_owned()
+            .map_err(|_| error(ErrorCode::Unavailable, "the server has enough to do; try again later"))?;
+        let patience = self.engine.0.limits.request_timeout;
         let field = plan.calls.first().map_or("__typename", |call| call.field.name.as_str());
         self.outbox.open(id, field.into(), ONE_RESULT);
         let outbox = Arc::clone(&self.outbox);
         let answering = Arc::clone(&self.engine.0.answering);
         let principal = self.principal.clone();
         let work = async move {
-            let answer =
-                AssertUnwindSafe(answering.respond(&plan, order, principal.as_ref())).catch_unwind().await;
-            match answer {
-                Ok(result) => outbox.answer(id, &result, Instant::now()),
-                Err(_) => outbox.fail(id, vec![broken()]),
+            let work = AssertUnwindSafe(answering.respond(&plan, order, principal.as_ref())).catch_unwind();
+            match timeout(patience, work).await {
+                Ok(Ok(result)) => outbox.answer(id, &result, Instant::now()),
+                Ok(Err(_)) => outbox.fail(id, vec![broken()]),
+                Err(_) => outbox.fail(id, vec![error(ErrorCode::Unavailable, "the answer took too long")]),
             }
+            drop(permit);
         };
         self.tasks.retain(|(_, task)| !task.is_finished());
         self.tasks.push((id, tokio::spawn(work)));
+        Ok(())
     }
 
     fn subscribe(&self, id: OperationId, plan: SubscriptionPlan) -> Result<(), GraphQLError> {
@@ -175,6 +191,13 @@ impl Drop for Session {
 /// A query or mutation has one result, which nothing may displace.
 const ONE_RESULT: Capacity = Capacity { events: 1, bytes: usize::MAX, overflow: Overflow::DropNewest };
 
+/// Joining and leaving of one connection that the hub has not got round to: more than any client has a use for.
+const MAX_COMMANDS: usize = 4_096;
+
 fn broken() -> GraphQLError {
-    GraphQLError::new(ErrorCode::InternalServerError, "the operation could not be run")
+    error(ErrorCode::InternalServerError, "the operation could not be run")
+}
+
+fn error(code: ErrorCode, message: &str) -> GraphQLError {
+    GraphQLError::new(code, message)
 }

@@ -75,7 +75,7 @@ impl Resolver for Broken {
 struct Client(Session);
 
 impl Client {
-    fn of(mut self, claims: Value) -> Self {
+    fn of(mut self, claims: &Value) -> Self {
         let claims = claims.as_object().cloned().unwrap_or_default();
         let keep = ["tenant".to_owned()].into();
         let ends = std::time::SystemTime::now() + Duration::from_secs(3_600);
@@ -144,7 +144,7 @@ fn show(delivery: Delivery) -> String {
 #[tokio::test]
 async fn a_member_hears_what_comes_after_it_joined() {
     let world = World::new();
-    let mut client = world.session().of(json!({}));
+    let mut client = world.session().of(&json!({}));
     world.publish("tick:a", json!({ "number": 0 })).await;
     client.subscribe(1, r#"subscription { tick(name: "a") { number } }"#).await;
     world.publish("tick:a", json!({ "number": 1 })).await;
@@ -158,7 +158,7 @@ async fn a_member_hears_what_comes_after_it_joined() {
 #[tokio::test]
 async fn an_event_that_satisfies_until_is_the_last() {
     let world = World::new();
-    let mut client = world.session().of(json!({}));
+    let mut client = world.session().of(&json!({}));
     client.subscribe(1, r#"subscription { until(name: "a") { number } }"#).await;
     for number in 2..5 {
         world.publish("tick:a", json!({ "number": number })).await;
@@ -174,7 +174,7 @@ async fn an_event_that_satisfies_until_is_the_last() {
 #[tokio::test(start_paused = true)]
 async fn a_subscription_without_events_completes_after_its_idle_timeout() {
     let world = World::new();
-    let mut client = world.session().of(json!({}));
+    let mut client = world.session().of(&json!({}));
     client.subscribe(1, r#"subscription { idle(name: "a") { number } }"#).await;
     advance(Duration::from_secs(6)).await;
     client.subscribe(2, r#"subscription { idle(name: "a") { number } }"#).await;
@@ -191,8 +191,8 @@ async fn a_subscription_without_events_completes_after_its_idle_timeout() {
 #[tokio::test]
 async fn an_audience_never_crosses_a_claim() {
     let world = World::new();
-    let mut a = world.session().of(json!({ "tenant": "a" }));
-    let mut b = world.session().of(json!({ "tenant": "b" }));
+    let mut a = world.session().of(&json!({ "tenant": "a" }));
+    let mut b = world.session().of(&json!({ "tenant": "b" }));
     a.subscribe(1, "subscription { own { number } }").await;
     b.subscribe(1, "subscription { own { number } }").await;
     world.publish("tick:all", json!({ "tenant": "a", "number": 1 })).await;
@@ -205,7 +205,7 @@ async fn an_audience_never_crosses_a_claim() {
 #[tokio::test]
 async fn an_event_of_another_tenant_or_of_none_is_dropped() {
     let world = World::new();
-    let mut client = world.session().of(json!({ "tenant": ["a", "7"] }));
+    let mut client = world.session().of(&json!({ "tenant": ["a", "7"] }));
     client.subscribe(1, "subscription { tenant { number } }").await;
     for event in
         [json!({ "tenant": "b", "number": 1 }), json!({ "number": 2 }), json!({ "tenant": "a", "number": 3 })]
@@ -220,7 +220,7 @@ async fn an_event_of_another_tenant_or_of_none_is_dropped() {
 #[tokio::test]
 async fn malformed_events_are_skipped_and_the_subscription_lives_on() {
     let world = World::new();
-    let mut client = world.session().of(json!({}));
+    let mut client = world.session().of(&json!({}));
     client.subscribe(1, r#"subscription { tick(name: "a") { number } }"#).await;
     for payload in ["{broken", "plain text", "[1, 2]", r#"{"number": 1}"#] {
         world.broker.publish("tick:a", Bytes::from(payload)).await.expect("memory takes every event");
@@ -231,7 +231,7 @@ async fn malformed_events_are_skipped_and_the_subscription_lives_on() {
 #[tokio::test]
 async fn operations_of_one_connection_take_turns() {
     let world = World::new();
-    let mut client = world.session().of(json!({}));
+    let mut client = world.session().of(&json!({}));
     client.subscribe(1, r#"subscription { tick(name: "a") { number } }"#).await;
     client.subscribe(2, r#"subscription { tick(name: "b") { number } }"#).await;
     for number in 0..3 {
@@ -246,7 +246,7 @@ async fn operations_of_one_connection_take_turns() {
 #[tokio::test]
 async fn a_panicking_resolver_fails_its_field_and_nothing_else() {
     let world = World::new();
-    let mut client = world.session().of(json!({}));
+    let mut client = world.session().of(&json!({}));
     client.subscribe(1, r#"subscription { tick(name: "a") { number } }"#).await;
     client.start(2, "{ broken }").expect("the operation is valid");
     let answer = client.next().await;
@@ -267,7 +267,7 @@ async fn a_field_that_is_not_public_needs_a_principal() {
 #[tokio::test]
 async fn a_value_that_could_name_another_topic_is_refused() {
     let world = World::new();
-    let mut client = world.session().of(json!({}));
+    let mut client = world.session().of(&json!({}));
     for (id, name) in ["", "a:b", "*", "a?", "[a]", "\\u0007", &"x".repeat(257)].iter().enumerate() {
         let query = format!(r#"subscription {{ tick(name: "{name}") {{ number }} }}"#);
         assert_eq!(client.start(id as u64 + 1, &query), Err(vec![ErrorCode::BadUserInput]), "{name:?}");
@@ -288,7 +288,7 @@ impl std::fmt::Debug for SinkHandle {
 }
 
 impl Puppet {
-    fn tell(&self, topic: &str, event: BrokerEvent) {
+    fn tell(&self, topic: &str, event: &BrokerEvent) {
         let sinks = self.0.lock().clone();
         for (_, sink) in sinks.iter().filter(|(name, _)| name == topic) {
             sink.0.deliver(event.clone());
@@ -333,14 +333,14 @@ fn message(number: u64) -> BrokerEvent {
 async fn a_topic_is_listened_to_once_and_left_with_its_last_subscription() {
     let broker = Arc::new(Puppet::default());
     let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(json!({}));
+    let mut client = Client(engine.session(1)).of(&json!({}));
     for id in 1..=3 {
         client.start(id, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
     }
     settle().await;
     assert_eq!(broker.topics(), ["tick:a"]);
     assert_eq!(client.rest().await, Vec::<String>::new(), "nothing is live before the broker says so");
-    broker.tell("tick:a", BrokerEvent::Subscribed);
+    broker.tell("tick:a", &BrokerEvent::Subscribed);
     assert_eq!(client.rest().await, ["1 live", "2 live", "3 live"]);
     client.0.stop(OperationId(1));
     client.0.stop(OperationId(2));
@@ -355,23 +355,23 @@ async fn a_topic_is_listened_to_once_and_left_with_its_last_subscription() {
 async fn a_gap_rides_on_the_next_event_or_is_told_by_itself_after_a_second() {
     let broker = Arc::new(Puppet::default());
     let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(json!({}));
+    let mut client = Client(engine.session(1)).of(&json!({}));
     client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
     settle().await;
-    broker.tell("tick:a", BrokerEvent::Subscribed);
+    broker.tell("tick:a", &BrokerEvent::Subscribed);
     assert_eq!(client.next().await, "1 live");
     let gap = BrokerEvent::Gap { dropped: None, reason: GapReason::BrokerReconnect };
 
-    broker.tell("tick:a", message(1));
-    broker.tell("tick:a", gap.clone());
-    broker.tell("tick:a", message(2));
+    broker.tell("tick:a", &message(1));
+    broker.tell("tick:a", &gap);
+    broker.tell("tick:a", &message(2));
     let expected = [
         r#"1 {"data":{"tick":{"number":1}}}"#,
         r#"1 {"data":{"tick":{"number":2}}} after gap None BROKER_RECONNECT"#,
     ];
     assert_eq!(client.rest().await, expected);
 
-    broker.tell("tick:a", gap);
+    broker.tell("tick:a", &gap);
     assert_eq!(client.rest().await, Vec::<String>::new());
     assert!(client.0.deadline().is_some());
     advance(Duration::from_millis(1_001)).await;
@@ -383,13 +383,13 @@ async fn a_gap_rides_on_the_next_event_or_is_told_by_itself_after_a_second() {
 async fn a_slow_reader_is_told_how_many_events_gave_way() {
     let broker = Arc::new(Puppet::default());
     let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(json!({}));
+    let mut client = Client(engine.session(1)).of(&json!({}));
     client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
     settle().await;
-    broker.tell("tick:a", BrokerEvent::Subscribed);
+    broker.tell("tick:a", &BrokerEvent::Subscribed);
     assert_eq!(client.next().await, "1 live");
     for number in 0..1_000 {
-        broker.tell("tick:a", message(number));
+        broker.tell("tick:a", &message(number));
     }
     let heard = client.rest().await;
     assert_eq!(heard.len(), 100);
@@ -401,10 +401,10 @@ async fn a_slow_reader_is_told_how_many_events_gave_way() {
 async fn a_topic_that_the_broker_refuses_fails_its_subscriptions() {
     let broker = Arc::new(Puppet::default());
     let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(json!({}));
+    let mut client = Client(engine.session(1)).of(&json!({}));
     client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
     settle().await;
-    broker.tell("tick:a", BrokerEvent::Refused("NOPERM".into()));
+    broker.tell("tick:a", &BrokerEvent::Refused("NOPERM".into()));
     assert_eq!(client.rest().await, ["1 error UNAVAILABLE"]);
     assert_eq!(broker.topics(), Vec::<String>::new());
 }

@@ -101,8 +101,8 @@ impl App {
 
     /// When the principal's token ends for good, on the clock that timers run by.
     pub(crate) fn expiry(&self, principal: &Principal, clock: SystemTime, now: Instant) -> Option<Instant> {
-        let left = principal.expires_at().duration_since(clock).unwrap_or_default();
-        now.checked_add(left + TOKEN_LEEWAY)
+        let end = principal.expires_at().checked_add(TOKEN_LEEWAY)?;
+        now.checked_add(end.duration_since(clock).unwrap_or_default())
     }
 
     /// Whether one more WebSocket can be served.
@@ -209,6 +209,8 @@ fn engine_limits(config: &Config) -> Limits {
         mailbox_events: u32::try_from(limits.mailbox_events).unwrap_or(u32::MAX),
         mailbox_bytes: limits.mailbox_bytes.get(),
         connection_bytes: limits.connection_bytes.get(),
+        requests: limits.http_requests,
+        request_timeout: limits.request_timeout.get(),
         queue_events: limits.queue_events,
         queue_bytes: limits.queue_bytes.get(),
         topic_queue_events: limits.topic_queue_events,

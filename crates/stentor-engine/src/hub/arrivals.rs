@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use stentor_broker::{BrokerEvent, Sink};
 use tokio::sync::Notify;
 
-use super::command::Command;
+use super::command::{Command, Ticket};
 use crate::{Gap, Limits};
 
 /// Room for arrivals that a drained queue keeps; what a larger burst needed is given back.
@@ -22,7 +22,7 @@ const KEPT_CAPACITY: usize = 1_024;
 /// The queue of one shard of the hub: events of its topics, and commands about them, in one order.
 ///
 /// Events are bounded, in number and bytes, for the shard and for each topic; one too many becomes a gap at its place.
-/// Commands are bounded by the operations that give them.
+/// Commands are bounded by the connections that give them.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     queue: Mutex<Queue>,
@@ -41,7 +41,7 @@ pub(crate) struct QueueLimits {
 /// One thing for the shard to do.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Command(Command),
+    Command(Command, Ticket),
     Event(Arc<TopicInlet>, TopicEvent),
 }
 
@@ -60,8 +60,16 @@ pub(crate) struct TopicInlet {
     pub(crate) id: u64,
     /// Messages of this topic in the queue.
     waiting: AtomicUsize,
-    /// How many messages were refused since the last accepted one; the count belongs to a marker in the queue.
-    refused: Mutex<Option<Arc<AtomicU64>>>,
+    /// Where messages that are refused now are counted: at a place in the queue behind everything of this topic.
+    refused: Mutex<Option<Marker>>,
+}
+
+/// A place in the queue where messages were refused.
+#[derive(Clone, Debug)]
+struct Marker {
+    count: Arc<AtomicU64>,
+    /// What [`Queue::commands`] was: a member that joins later did not lose these messages.
+    commands: u64,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +77,8 @@ struct Queue {
     queued: VecDeque<Queued>,
     events: usize,
     bytes: usize,
+    /// How many commands have come.
+    commands: u64,
 }
 
 #[derive(Debug)]
@@ -83,8 +93,11 @@ impl Arrivals {
         Self { queue: Mutex::default(), news: Notify::new(), limits }
     }
 
-    pub(crate) fn command(&self, command: Command) {
-        self.queue.lock().queued.push_back(Queued::Arrival(Arrival::Command(command)));
+    pub(crate) fn command(&self, command: Command, ticket: Ticket) {
+        let mut queue = self.queue.lock();
+        queue.commands += 1;
+        queue.queued.push_back(Queued::Arrival(Arrival::Command(command, ticket)));
+        drop(queue);
         self.news.notify_one();
     }
 
@@ -115,7 +128,7 @@ impl Arrivals {
             }
             Some(Queued::Refused(inlet, count)) => {
                 let mut open = inlet.refused.lock();
-                if open.as_ref().is_some_and(|marker| Arc::ptr_eq(marker, &count)) {
+                if open.as_ref().is_some_and(|marker| Arc::ptr_eq(&marker.count, &count)) {
                     *open = None;
                 }
                 drop(open);
@@ -159,12 +172,12 @@ impl Arrivals {
 impl Queue {
     fn refuse(&mut self, inlet: &Arc<TopicInlet>) {
         let mut open = inlet.refused.lock();
-        if let Some(count) = &*open {
-            count.fetch_add(1, Ordering::Relaxed);
+        if let Some(marker) = open.as_ref().filter(|marker| marker.commands == self.commands) {
+            marker.count.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let count = Arc::new(AtomicU64::new(1));
-        *open = Some(Arc::clone(&count));
+        *open = Some(Marker { count: Arc::clone(&count), commands: self.commands });
         self.queued.push_back(Queued::Refused(Arc::clone(inlet), count));
     }
 }
@@ -207,6 +220,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::membership::{AudienceKey, MemberId};
 
     fn queue(events: usize, bytes: usize, topic_events: usize) -> Arc<Arrivals> {
         Arc::new(Arrivals::new(QueueLimits { events, bytes, topic_events }))
@@ -262,6 +276,23 @@ mod tests {
         assert_eq!(drain(&arrivals), ["1:b", "1:-2", "1:c", "1:-1"]);
         send(&topic, "d");
         assert_eq!(drain(&arrivals), ["1:d"]);
+    }
+
+    #[test]
+    fn what_is_lost_after_a_command_does_not_stand_before_it() {
+        let arrivals = queue(100, 1_000, 1);
+        let topic = sink(&arrivals, 1);
+        for text in ["a", "lost"] {
+            send(&topic, text);
+        }
+        let (topic_name, audience, ticket) = ("t".into(), AudienceKey([0; 32]), Arc::default());
+        arrivals.command(Command::Leave { topic: topic_name, audience, member: MemberId(1) }, ticket);
+        for text in ["lost", "lost"] {
+            send(&topic, text);
+        }
+        let order: Vec<_> =
+            drain(&arrivals).iter().map(|line| line.chars().take(4).collect::<String>()).collect();
+        assert_eq!(order, ["1:a", "1:-1", "Comm", "1:-2"]);
     }
 
     #[test]

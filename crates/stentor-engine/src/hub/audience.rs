@@ -100,7 +100,10 @@ impl Audience {
         }
     }
 
+    /// Tells every member of a loss. How many of the topic's events were this audience's, nobody knows if it does not hear
+    /// all of them; to say how many there were would also tell one tenant of another's.
     pub(super) fn lose(&self, gap: Gap, metrics: &Metrics, now: Instant) {
+        let gap = if self.hears_all() { gap } else { Gap { dropped: None, ..gap } };
         if let Some(count) = gap.dropped {
             metrics.dropped(gap.reason, count * self.members.len() as u64);
         }
@@ -147,6 +150,12 @@ impl Audience {
     /// When the first member may have heard nothing for `idleTimeout`.
     pub(super) fn idle_deadline(&self, now: Instant) -> Option<Instant> {
         self.idle_timeout().map(|timeout| now + timeout)
+    }
+
+    fn hears_all(&self) -> bool {
+        let filtered = feed(&self.plan).is_some_and(|feed| feed.filter.is_some());
+        let by_tenant = self.plan.field.tenant.as_ref().is_some_and(|guard| guard.field.is_some());
+        !filtered && !by_tenant
     }
 
     fn idle_timeout(&self) -> Option<Duration> {

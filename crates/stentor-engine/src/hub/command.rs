@@ -17,6 +17,9 @@ pub(super) enum Command {
     Leave { topic: Arc<str>, audience: AudienceKey, member: MemberId },
 }
 
+/// Held by every command under way of one connection, so that they can be counted.
+pub(crate) type Ticket = Arc<()>;
+
 /// A subscription that enters an audience.
 #[derive(Debug)]
 pub(super) struct Join {

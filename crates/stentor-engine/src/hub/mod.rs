@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use self::{
     arrivals::Arrivals,
-    command::{Command, Join},
+    command::{Command, Join, Ticket},
 };
 use crate::{
     Limits, Metrics,
@@ -79,14 +79,15 @@ impl Hub {
         let id = MemberId(self.next_member.fetch_add(1, Ordering::Relaxed));
         let membership = Membership { topic: Arc::clone(&topic), audience, member: id };
         member.outbox.set_membership(member.operation, membership);
-        let queue = self.queue(&topic);
-        queue.command(Command::Join(Box::new(Join { topic, audience, id, member, plan, claims, tenants })));
+        let ticket = member.outbox.ticket();
+        let join = Join { topic: Arc::clone(&topic), audience, id, member, plan, claims, tenants };
+        self.queue(&topic).command(Command::Join(Box::new(join)), ticket);
     }
 
-    pub(crate) fn leave(&self, membership: Membership) {
+    pub(crate) fn leave(&self, membership: Membership, ticket: Ticket) {
         let Membership { topic, audience, member } = membership;
         let queue = self.queue(&topic);
-        queue.command(Command::Leave { topic, audience, member });
+        queue.command(Command::Leave { topic, audience, member }, ticket);
     }
 
     fn queue(&self, topic: &str) -> &Arrivals {

@@ -1,6 +1,10 @@
 //! The task that owns a part of the node's topics: [`Shard`].
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use stentor_broker::Broker;
@@ -58,9 +62,14 @@ impl Shard {
                 None => Some(arrivals.next().await),
                 Some(due) => tokio::time::timeout_at(due, arrivals.next()).await.ok(),
             };
-            match arrival {
-                Some(arrival) => deliveries += self.handle(arrival),
-                None => self.expire(Instant::now()),
+            let now = Instant::now();
+            if self.idle.first().is_some_and(|due| due <= now) {
+                self.expire(now);
+            }
+            if let Some(arrival) = arrival {
+                // A fault that one arrival provokes must not silence every other topic of the shard.
+                let handled = catch_unwind(AssertUnwindSafe(|| self.handle(arrival, now)));
+                deliveries += handled.unwrap_or_else(|_| broken()).max(1);
             }
             if deliveries >= DELIVERIES_BEFORE_PAUSE {
                 deliveries = 0;
@@ -70,21 +79,27 @@ impl Shard {
     }
 
     /// Handles one arrival; how many mailboxes it touched.
-    fn handle(&mut self, arrival: Arrival) -> usize {
-        let now = Instant::now();
+    fn handle(&mut self, arrival: Arrival, now: Instant) -> usize {
         match arrival {
-            Arrival::Command(Command::Join(join)) => self.join(*join, now),
-            Arrival::Command(Command::Leave { topic, audience, member }) => {
-                self.leave(&topic, audience, member);
+            Arrival::Command(command, ticket) => {
+                self.obey(command, now);
+                drop(ticket);
                 1
             }
             Arrival::Event(inlet, event) => self.hear(inlet.id, event, now),
         }
     }
 
-    fn join(&mut self, join: Join, now: Instant) -> usize {
+    fn obey(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Join(join) => self.join(*join, now),
+            Command::Leave { topic, audience, member } => self.leave(&topic, audience, member),
+        }
+    }
+
+    fn join(&mut self, join: Join, now: Instant) {
         let id = self.topic_id(&join.topic);
-        let Some(topic) = self.topics.get_mut(&id) else { return 0 };
+        let Some(topic) = self.topics.get_mut(&id) else { return };
         if topic.subscribed {
             join.member.outbox.live(join.member.operation);
         }
@@ -101,7 +116,6 @@ impl Shard {
                 self.metrics.audiences.increment(1.0);
             }
         }
-        1
     }
 
     /// The topic's number; a topic that nobody here listened to is subscribed to.
@@ -258,4 +272,17 @@ impl Shard {
             }
         }
     }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        for topic in self.topics.values() {
+            self.broker.unsubscribe(&topic.name);
+        }
+    }
+}
+
+fn broken() -> usize {
+    tracing::error!("an event or a command could not be handled: its handling panicked");
+    0
 }
