@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Context,
     time::Duration,
@@ -12,7 +12,6 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use stentor_protocol::CloseCode;
 use tokio::{sync::Notify, time::sleep};
 
 /// The open WebSocket connections of one node. At most as many as the configuration allows.
@@ -33,10 +32,10 @@ pub(crate) struct Place {
     pub(crate) hangup: Arc<Hangup>,
 }
 
-/// The server's wish that one connection should close.
+/// The server's wish that one connection should close, with 1012.
 #[derive(Debug, Default)]
 pub(crate) struct Hangup {
-    code: Mutex<Option<CloseCode>>,
+    asked: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -73,7 +72,7 @@ impl Connections {
         let pause = window / u32::try_from(hangups.len().max(1)).unwrap_or(u32::MAX);
         let mut owed = Duration::ZERO;
         for hangup in hangups {
-            hangup.ask(CloseCode::ServiceRestart);
+            hangup.ask();
             owed += pause;
             // A timer has a resolution of a millisecond; shorter pauses are taken together.
             if owed >= Duration::from_millis(5) {
@@ -102,14 +101,18 @@ impl Drop for Place {
 }
 
 impl Hangup {
-    fn ask(&self, code: CloseCode) {
-        *self.code.lock() = Some(code);
+    fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// The code to close with, once; otherwise the task of `context` is woken when there is one.
-    pub(crate) fn take(&self, context: &Context<'_>) -> Option<CloseCode> {
+    /// Whether the connection was asked to close.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Has the task of `context` woken when it is asked.
+    pub(crate) fn watch(&self, context: &Context<'_>) {
         self.waker.register(context.waker());
-        self.code.lock().take()
     }
 }

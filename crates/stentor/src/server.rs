@@ -8,6 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -18,6 +19,9 @@ use crate::app::App;
 
 /// How long a client may take to send the head of a request, and how long an idle HTTP connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may leave an answer unread.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to wait after the system refused to hand out a socket (no file descriptors left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -81,8 +85,10 @@ impl Door {
 
 /// Serves one socket until it closes or becomes a WebSocket, which has a task of its own.
 async fn serve_http(service: Router, socket: TcpStream, permit: OwnedSemaphorePermit) {
-    // An answer of two small packets would wait for an acknowledgement between them; a kernel that refuses still serves.
+    // An answer of two small packets would wait for an acknowledgement between them, and a client that does not read its
+    // answer would hold the socket for ever; a kernel that refuses still serves.
     let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(&socket).set_tcp_user_timeout(Some(ANSWER_TIMEOUT));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -72,13 +72,18 @@ impl Batch {
             self.move_to(unsent);
             unsent.write(socket, context)
         };
-        self.copied.clear();
-        self.shared.clear();
-        self.shared_bytes = 0;
+        self.clear();
         if self.copied.capacity() > 4 * BATCH_BYTES {
             self.copied = Vec::with_capacity(BATCH_BYTES);
         }
         outcome
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.copied.clear();
+        self.shared.clear();
+        self.shared_bytes = 0;
     }
 
     fn write_copied<S: AsyncWrite + Unpin>(

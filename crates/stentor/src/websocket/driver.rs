@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use stentor_protocol::CloseCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
@@ -25,7 +26,7 @@ use crate::hangup::Hangup;
 const READ_BYTES: usize = 16 << 10;
 
 /// Reads and writes after which a busy connection lets others have the thread.
-const TURNS: usize = 8;
+const TURNS: usize = 4;
 
 /// How long a client may take to answer a close frame before the socket is dropped (RFC 6455, section 7.1.1).
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,7 +65,7 @@ pub(super) struct Driver<S> {
     timer: Pin<Box<Sleep>>,
     hangup: Arc<Hangup>,
     limits: DriverLimits,
-    /// Since when the socket has taken nothing although something waits.
+    /// Since when something has been left over that the socket does not take.
     stalled: Option<Instant>,
     closing: Closing,
     /// The client's frames cannot be read any more, its answer to a close included: once that is written, the end of
@@ -114,8 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn turn(&mut self, scratch: &mut Scratch, context: &mut Context<'_>) -> io::Result<Poll<()>> {
         let now = Instant::now();
-        if let Some(code) = self.hangup.take(context) {
-            self.link.close(code, code.reason());
+        if self.hangup.is_asked() {
+            self.link.close(CloseCode::ServiceRestart, CloseCode::ServiceRestart.reason());
         }
         // The timer never stands behind the next deadline.
         if self.timer.deadline() <= now {
@@ -191,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Ok(written)
     }
 
+    /// A write that did not finish begins a stall, which ends when nothing is left over.
     fn note_write(&mut self, written: Poll<()>, now: Instant) {
         if written.is_pending() {
             self.stalled.get_or_insert(now);
@@ -256,6 +258,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
         SCRATCH.with_borrow_mut(|scratch| {
+            // What a panic of another connection left behind is not for this one.
+            scratch.batch.clear();
+            driver.hangup.watch(context);
             for _ in 0..TURNS {
                 let outcome = driver.turn(scratch, context);
                 if let Err(error) = &outcome {
@@ -269,6 +274,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
                     return Poll::Pending;
                 }
             }
+            // However busy the connection is, its deadlines are kept.
+            let _ = driver.await_deadline(context);
             context.waker().wake_by_ref();
             Poll::Pending
         })

@@ -273,6 +273,7 @@ impl Link {
         self.protocol.handle_closed();
         self.ended.get_or_insert_with(|| format!("client closed with {code}"));
         self.output = Output::Closed;
+        self.end_operations();
     }
 
     fn log_operation(&self, id: OperationId, wire_id: Option<&str>, summary: &Summary, reason: &str) {

@@ -153,7 +153,7 @@ async fn run(app: Arc<App>, upgraded: Upgraded, place: Place) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
             let socket = parts.io.into_inner();
-            prepare(&socket);
+            prepare(&socket, limits.stall_timeout);
             // A copy: as a rule `read_buf` is empty, but keeps the whole buffer that the request was read into.
             let early = parts.read_buf.to_vec();
             drop(parts.read_buf);
@@ -164,8 +164,9 @@ async fn run(app: Arc<App>, upgraded: Upgraded, place: Place) {
     drop(place);
 }
 
-fn prepare(socket: &TcpStream) {
-    // Both only improve delay and honesty; a kernel that refuses them still serves.
+fn prepare(socket: &TcpStream, stall_timeout: Duration) {
+    // They only improve delay and honesty; a kernel that refuses them still serves.
     let _ = socket.set_nodelay(true);
     let _ = SockRef::from(socket).set_tcp_notsent_lowat(KERNEL_BACKLOG);
+    let _ = SockRef::from(socket).set_tcp_user_timeout(Some(stall_timeout));
 }
