@@ -17,7 +17,7 @@ async fn whoever_breaks_a_rule_is_closed_with_its_code() {
     let text = |message: Value| text_frame(&message.to_string());
     let tick = |id: &str| text(subscribe(id, r#"subscription { tick(id: "1") { n } }"#));
     let utf8_split = [frame(0x01, b"\"\xE2"), frame(0x80, b"\x28\"")].concat();
-    let rows: Vec<(&str, Vec<Vec<u8>>, Vec<&Value>, u16)> = vec![
+    let rows = [
         ("not JSON", vec![text_frame("hello")], vec![], 4400),
         ("nothing", vec![text_frame("")], vec![], 4400),
         ("an array", vec![text_frame("[]")], vec![], 4400),

@@ -5,18 +5,17 @@ use serde_json::{Map, Value, json};
 
 use crate::raw::{frame, length_bytes, subscribe};
 
-/// Some frames of a client, as bytes, most of them damaged; and how many were.
-pub(crate) fn damaged_frames(random: &mut Rng) -> (Vec<u8>, u64) {
+/// So many frames of a client, as bytes: what is in them is damaged, and unless they are to stay `readable`, they too.
+pub(crate) fn damaged_frames(random: &mut Rng, count: u64, readable: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let count = random.u64(1..=8);
     for _ in 0..count {
         let whole = frame_of(random);
-        bytes.extend(damage_frame(random, whole));
+        bytes.extend(if readable { whole } else { damage_frame(random, whole) });
     }
-    if random.u8(..) < 32 {
+    if !readable && random.u8(..) < 32 {
         bytes = damage_bytes(random, bytes);
     }
-    (bytes, count)
+    bytes
 }
 
 /// These bytes with some of them changed, lost, repeated or added.
@@ -65,7 +64,7 @@ fn damage_frame(random: &mut Rng, mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() < 2 {
         return damage_bytes(random, bytes);
     }
-    match random.u8(0..24) {
+    match random.u8(0..16) {
         0 | 1 => damage_bytes(random, bytes),
         2 => {
             bytes[0] = random.u8(..);

@@ -98,23 +98,22 @@ async fn documents_are_measured() {
     let roots = |count: usize| format!("{{ {} }}", names(count, |n| format!("a{n}: __typename ")));
     // Fourteen and three around them, and with its space each name is two.
     let tokens = |count: usize| tree(&format!("{{ {} }}", "name ".repeat(count)));
-    let set: [(&str, fn(&mut Config), String, String); 5] = [
-        ("depth", |config| config.limits.operation_depth = 5, nested(5), nested(6)),
-        ("aliases", |config| config.limits.aliases = 4, aliases(4), aliases(5)),
-        ("aliases in fragments", |config| config.limits.aliases = 4, hidden(4), hidden(6)),
-        ("root fields", |config| config.limits.root_fields = 3, roots(3), roots(4)),
-        ("tokens", |config| config.limits.operation_tokens = 50, tokens(16), tokens(17)),
-    ];
-    for (name, change, fits, too_much) in set {
-        let server = configured(change).await;
-        let mut client = server.client().await;
-        let begin = begins(&mut client, &fits).await;
-        assert!(begin == "live" || begin == "next", "{name}: {begin} for {fits}");
-        assert_eq!(begins(&mut client, &too_much).await, "LIMIT_EXCEEDED", "{name}: {too_much}");
-        let body = json!({ "query": too_much }).to_string();
-        let answer = server.post("/graphql", &body).await;
-        assert_eq!(error_code(&answer.json()["errors"]), "LIMIT_EXCEEDED", "{name}");
-    }
+    check_limit("depth", |config| config.limits.operation_depth = 5, nested(5), nested(6)).await;
+    check_limit("aliases", |config| config.limits.aliases = 4, aliases(4), aliases(5)).await;
+    check_limit("fragments", |config| config.limits.aliases = 4, hidden(4), hidden(6)).await;
+    check_limit("root fields", |config| config.limits.root_fields = 3, roots(3), roots(4)).await;
+    check_limit("tokens", |config| config.limits.operation_tokens = 50, tokens(16), tokens(17)).await;
+}
+
+async fn check_limit(name: &str, change: fn(&mut Config), fits: String, too_much: String) {
+    let server = configured(change).await;
+    let mut client = server.client().await;
+    let begin = begins(&mut client, &fits).await;
+    assert!(begin == "live" || begin == "next", "{name}: {begin} for {fits}");
+    assert_eq!(begins(&mut client, &too_much).await, "LIMIT_EXCEEDED", "{name}: {too_much}");
+    let body = json!({ "query": too_much }).to_string();
+    let answer = server.post("/graphql", &body).await;
+    assert_eq!(error_code(&answer.json()["errors"]), "LIMIT_EXCEEDED", "{name}");
 }
 
 /// As [`ask`], for queries too.
