@@ -408,3 +408,39 @@ async fn a_topic_that_the_broker_refuses_fails_its_subscriptions() {
     assert_eq!(client.rest().await, ["1 error UNAVAILABLE"]);
     assert_eq!(broker.topics(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn nothing_of_a_mutation_runs_unless_all_of_it_may() {
+    let world = World::new();
+    let mut anonymous = world.session();
+    let denied = anonymous.start(1, "mutation { step(number: 1) }");
+    assert_eq!(denied, Err(vec![ErrorCode::Unauthenticated]));
+    assert_eq!(anonymous.rest().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_audience_that_hears_only_some_events_is_not_told_the_count_of_all() {
+    let broker = Arc::new(Puppet::default());
+    let engine = engine(broker.clone());
+    let mut client = Client(engine.session(1)).of(&json!({ "tenant": "a" }));
+    client.start(1, "subscription { tenant { number } }").expect("the operation is valid");
+    settle().await;
+    broker.tell("tick:all", &BrokerEvent::Subscribed);
+    broker.tell("tick:all", &BrokerEvent::Gap { dropped: Some(7), reason: GapReason::BrokerReconnect });
+    broker.tell("tick:all", &BrokerEvent::Message(r#"{"tenant": "a", "number": 1}"#.into()));
+    let expected = ["1 live", r#"1 {"data":{"tenant":{"number":1}}} after gap None BROKER_RECONNECT"#];
+    assert_eq!(client.rest().await, expected);
+}
+
+#[tokio::test]
+async fn an_engine_that_ends_leaves_its_topics() {
+    let broker = Arc::new(Puppet::default());
+    let engine = engine(broker.clone());
+    let mut client = Client(engine.session(1)).of(&json!({}));
+    client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
+    settle().await;
+    assert_eq!(broker.topics(), ["tick:a"]);
+    drop((client, engine));
+    settle().await;
+    assert_eq!(broker.topics(), Vec::<String>::new());
+}

@@ -166,7 +166,7 @@ pub(crate) fn check_schema(
     }
 }
 
-fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn TokenVerifier>, BuildError> {
+pub(crate) fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn TokenVerifier>, BuildError> {
     let secret = auth.jwt.secret.expose();
     if let Some(warning) = secret_warning(secret) {
         tracing::warn!("{warning}");
@@ -182,12 +182,15 @@ fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn TokenVerifier>
     Ok(Arc::new(verifier))
 }
 
+/// Where the configured broker is, if it is not this process's memory.
+pub(crate) fn redis_config(config: &Config) -> Option<RedisConfig> {
+    let url = config.broker.url.as_ref()?;
+    Some(RedisConfig { prefix: config.broker.prefix.clone(), ..RedisConfig::new(url.expose()) })
+}
+
 async fn open_broker(config: &Config) -> Result<Arc<dyn Broker>, BuildError> {
-    let Some(url) = &config.broker.url else { return Ok(Arc::new(MemoryBroker::new())) };
-    let broker = RedisBroker::connect(&RedisConfig {
-        prefix: config.broker.prefix.clone(),
-        ..RedisConfig::new(url.expose())
-    })?;
+    let Some(redis) = redis_config(config) else { return Ok(Arc::new(MemoryBroker::new())) };
+    let broker = RedisBroker::connect(&redis)?;
     if config.broker.required {
         broker.ready(REQUIRED_BROKER_PATIENCE).await.map_err(BuildError::BrokerAway)?;
     } else if let Err(away) = broker.ready(BROKER_PATIENCE).await {

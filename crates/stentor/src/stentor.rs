@@ -13,7 +13,7 @@ use stentor_schema::{Diagnostics, ErrorCode};
 use tokio::net::TcpListener;
 
 use crate::{
-    app::{Additions, App, check_schema},
+    app::{Additions, App, check_schema, redis_config, verifier},
     config::Config,
     http, server,
 };
@@ -169,7 +169,14 @@ impl Builder {
     /// As [`build`](Self::build), but for a broker that does not answer.
     pub fn check(self) -> Result<(), BuildError> {
         let (sdl, file) = self.read_schema()?;
-        check_schema(&self.config, &sdl, &file, &self.additions.resolvers).map(drop)
+        let schema = check_schema(&self.config, &sdl, &file, &self.additions.resolvers)?;
+        if let Some(auth) = &self.config.auth {
+            verifier(auth, &schema)?;
+        }
+        if let Some(redis) = redis_config(&self.config) {
+            redis.check()?;
+        }
+        Ok(())
     }
 
     fn read_schema(&self) -> Result<(String, String), BuildError> {

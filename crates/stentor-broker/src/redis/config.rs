@@ -52,6 +52,15 @@ impl RedisConfig {
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), prefix: String::new(), max_publishes_in_flight: 1024 }
     }
+
+    /// Whether the URL can be used, without using it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], as [`RedisBroker::connect`](crate::RedisBroker::connect).
+    pub fn check(&self) -> Result<(), ConfigError> {
+        Server::new(self).map(drop)
+    }
 }
 
 impl fmt::Debug for RedisConfig {

@@ -20,8 +20,9 @@ pub(super) struct Cost {
     fields: usize,
     /// Nesting of the lists by which introspection leads back to types.
     introspection_lists: usize,
-    /// The first `__schema` or `__type`.
+    /// The first `__schema` or `__type`, and how many there are.
     introspection: Option<Introspection>,
+    introspections: usize,
     root_fields: usize,
 }
 
@@ -41,6 +42,7 @@ pub(super) fn measure(document: &ExecutableDocument) -> Cost {
         fields: all.fields.max(cost.fields),
         introspection_lists: all.introspection_lists.max(cost.introspection_lists),
         introspection: all.introspection.or(cost.introspection),
+        introspections: all.introspections.max(cost.introspections),
         root_fields: all.root_fields.max(cost.root_fields),
     })
 }
@@ -68,6 +70,7 @@ impl Cost {
             (self.root_fields, limits.root_fields, "has more than", "root fields"),
             (self.fields, MAX_FIELDS, "has more than", "fields"),
             (self.introspection_lists, MAX_INTROSPECTION_LISTS, "nests introspection deeper than", "lists"),
+            (self.introspections, MAX_INTROSPECTIONS, "has more than", "fields of introspection"),
         ];
         match all.into_iter().find(|(cost, limit, ..)| cost > limit) {
             Some((_, limit, verb, unit)) => Err(exceeded(format!("The document {verb} {limit} {unit}."))),
@@ -82,6 +85,7 @@ impl Cost {
         self.fields = self.fields.saturating_add(other.fields);
         self.introspection_lists = self.introspection_lists.max(other.introspection_lists);
         self.introspection = self.introspection.or(other.introspection);
+        self.introspections = self.introspections.saturating_add(other.introspections);
         self.root_fields = self.root_fields.saturating_add(other.root_fields);
     }
 
@@ -92,6 +96,7 @@ impl Cost {
             fields: 0,
             introspection_lists: 0,
             introspection: None,
+            introspections: 0,
             root_fields: 0,
         }
     }
@@ -137,6 +142,7 @@ impl<'d> Measure<'d> {
         if introspection {
             // Introspection has a bound of its own; the standard query is deeper than a subscription should be.
             cost.depth = 0;
+            cost.introspections = 1;
             cost.introspection = cost.introspection.or_else(|| Some(Introspection(field.name.location())));
         }
         cost.depth = cost.depth.saturating_add(1);
@@ -161,6 +167,9 @@ const MAX_FIELDS: usize = 10_000;
 /// Nesting of lists in introspection at most. Each multiplies the result by the size of the schema; the standard query
 /// nests one. The validating library has such a check, but it forgets a fragment's depth when it is spread again.
 const MAX_INTROSPECTION_LISTS: usize = 2;
+
+/// `__schema` and `__type` of one operation at most: each may answer with a good part of the schema.
+const MAX_INTROSPECTIONS: usize = 4;
 
 /// Nesting of fields and fragments at most, before anything is counted: what keeps the walk off the end of the stack.
 const MAX_NESTING: usize = 250;

@@ -166,3 +166,13 @@ fn interfaces_within_interfaces_do_not_multiply_the_work() {
 
 /// Far more than any of this takes, and far less than what a bomb would.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+#[test]
+fn introspection_may_be_asked_for_a_few_times() {
+    let ask = |times: usize| {
+        let fields: String = (0..times).map(|n| format!("a{n}: __schema {{ types {{ name }} }} ")).collect();
+        outcome(&schema(SCHEMA), &format!("{{ {fields} }}"), &OperationLimits::default())
+    };
+    assert_eq!(ask(4), Ok(()));
+    assert!(ask(5).is_err_and(|message| message.contains("introspection")));
+}
