@@ -1,15 +1,18 @@
 //! Redis that dies, hangs and comes back.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
-use stentor_tests::{RedisServer, Served, TestServer, WsClient, eventually};
+use stentor_tests::{Dial, Publisher, RedisServer, Served, TestServer, WsClient, eventually};
 
 use crate::ledger::number;
 
 const TICKS: &str = r#"
     type Subscription { tick(of: String!): Tick! @subscribe(topic: "ticks:{{ args.of }}") }
-    type Tick { n: Int! }
+    type Tick { n: Int! text: String }
 "#;
 
 /// How soon after the return of Redis a subscription is to know that it may have lost events.
@@ -67,6 +70,7 @@ async fn a_server_that_hangs_is_left_and_found_again() {
     let mut quiet = listener(&server, "quiet").await;
     redis.stop();
     server.expect_metric("stentor_broker_state", 0).await;
+    // Attempts to connect hang as well, the last one while it returns.
     tokio::time::sleep(Duration::from_secs(1)).await;
     redis.cont();
     let returned = Instant::now();
@@ -101,6 +105,39 @@ async fn a_restart_in_one_breath_is_a_gap_too() {
     }
     told.sort_by_key(ToString::to_string);
     assert_eq!(told, ["1", "2", "3"]);
+    client.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losses_for_two_reasons_at_one_place_are_both_told() {
+    let mut redis = RedisServer::start().await;
+    let server = TestServer::on_redis(&redis, TICKS, |_| {}).await;
+    let dial = Dial { receive_buffer: Some(4 << 10), ..Dial::default() };
+    let mut client = WsClient::connect(server.address(), &dial).await;
+    client.listen("1", r#"subscription { tick(of: "a") { n text } }"#).await;
+    flood(&redis, 1..=FLOOD).await;
+    server.expect_metric("stentor_events_total", FLOOD).await;
+    redis.restart().await;
+    eventually("the node listens again", async || redis.listeners("ticks:a").await == 1).await;
+    flood(&redis, FLOOD + 1..=2 * FLOOD).await;
+    server.expect_metric("stentor_events_total", 2 * FLOOD).await;
+
+    let (mut accounted, mut reconnects) = (0, 0);
+    while accounted < 2 * FLOOD {
+        let message = client.next_json().await;
+        let gap = gap_of(&message);
+        if gap == reconnect() {
+            reconnects += 1;
+        } else if !gap.is_null() {
+            assert_eq!(gap["reason"], "SLOW_CONSUMER", "{message}");
+            accounted += gap["dropped"].as_u64().expect("the node counts what it drops itself");
+        }
+        if let Some(n) = number(&message) {
+            accounted += 1;
+            assert_eq!(n, accounted, "{message}");
+        }
+    }
+    assert_eq!(reconnects, 1);
     client.expect_nothing().await;
 }
 
@@ -147,7 +184,7 @@ async fn with_a_required_broker_new_sockets_wait_outside_and_running_ones_stay()
     assert_eq!(server.get("/readyz").await.status, 200);
     redis.kill();
     eventually("the node is not ready", async || server.get("/readyz").await.status == 503).await;
-    let mut refused = WsClient::open(server.address(), &Default::default()).await;
+    let mut refused = WsClient::open(server.address(), &Dial::default()).await;
     assert_eq!(refused.expect_close().await.0, 1013);
     client.expect_nothing().await;
     redis.restart().await;
@@ -164,6 +201,15 @@ async fn listener(server: &TestServer, of: &str) -> WsClient {
 
 fn tick(n: u64) -> String {
     json!({ "n": n }).to_string()
+}
+
+/// Events that are more than all buffers of the system on the way to one client take.
+const FLOOD: u64 = 2_000;
+
+async fn flood(redis: &RedisServer, numbers: RangeInclusive<u64>) {
+    let event = |n| json!({ "n": n, "text": "x".repeat(1_000) }).to_string();
+    let taken = Publisher::connect(redis).await.publish(numbers.map(|n| ("ticks:a", event(n)))).await;
+    assert!(taken.iter().all(|listeners| *listeners == 1));
 }
 
 /// What a message tells of a gap, by itself or with its event.

@@ -261,8 +261,22 @@ async fn a_gap_that_no_event_follows_is_told_by_a_ping_within_a_second() {
     client.expect_nothing().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_to_read_for_too_long_is_dropped() {
+    let server = TestServer::configured(&schema(""), |config| {
+        config.limits.stall_timeout = Period::seconds(1);
+    })
+    .await;
+    let _stalled = stalled_client(&server).await;
+    let mut healthy = server.client().await;
+    flood(&server, 1..=FLOOD).await;
+    server.expect_metric("stentor_connections", 1).await;
+    server.expect_metric("stentor_topics", 0).await;
+    healthy.expect_nothing().await;
+}
+
 /// Stalled clients whose cost is measured together, so that an allocator's own habits weigh little.
-const STALLED: u64 = 50;
+const STALLED: u64 = 100;
 
 /// Bytes of an event's text in that measurement.
 const TEXT: usize = 1_000;
@@ -323,7 +337,7 @@ async fn publish_to_all(server: &Process, publisher: &mut Publisher, numbers: Ra
         let event = tick(n, TEXT).to_string();
         let taken = publisher.publish((0..STALLED).map(|of| (format!("ticks:{of}"), event.clone()))).await;
         assert!(taken.iter().all(|listeners| *listeners == 1));
-        if n % 20 == 0 {
+        if n % 5 == 0 {
             server.expect_metric("stentor_events_total", n * STALLED).await;
         }
     }
