@@ -41,7 +41,8 @@ pub(crate) struct Item {
 pub(crate) enum Put {
     /// It waits, and nothing was lost.
     Kept {
-        /// With it, one more quarter of what may wait does: its reader should be let to read now.
+        /// With it, a quarter of what may wait does, or more: its reader should be let to read now. A reader that has
+        /// stopped altogether never says so: its mailbox is full, or holds one state of each key.
         filling: bool,
     },
     /// That many events gave way, perhaps this one.
@@ -71,14 +72,14 @@ impl Mailbox {
         now: Instant,
     ) -> Put {
         let size = result.bytes().len();
-        let before = self.fullness();
+        let before = self.len();
         if self.capacity.overflow == Overflow::Latest {
             self.remove_older(key);
         }
         let allowed = self.capacity.bytes.min(room);
         if self.fits(size, allowed) {
             self.push(result.clone(), key.cloned());
-            return Put::Kept { filling: self.fullness() > before };
+            return Put::Kept { filling: self.len() > before && self.is_quarter_full() };
         }
         match self.capacity.overflow {
             Overflow::Close => Put::Overflowed,
@@ -154,10 +155,8 @@ impl Mailbox {
         }
     }
 
-    /// How many quarters of what may wait do.
-    fn fullness(&self) -> usize {
-        let events = self.len() * 4 / (self.capacity.events as usize).max(1);
-        events.max(self.bytes.saturating_mul(4) / self.capacity.bytes.max(1))
+    fn is_quarter_full(&self) -> bool {
+        self.len() * 4 >= self.capacity.events as usize || self.bytes.saturating_mul(4) >= self.capacity.bytes
     }
 
     fn fits(&self, size: usize, allowed: usize) -> bool {
@@ -386,12 +385,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_says_that_it_fills_at_each_quarter_and_never_while_it_is_full() {
+    fn a_mailbox_says_that_it_fills_from_a_quarter_on_and_not_while_it_is_full() {
         let mut mailbox = mailbox(8, 1_000, Overflow::DropOldest);
         let outcomes: Vec<_> = (0..20).map(|_| put(&mut mailbox, "{1}")).collect();
-        let filling = |filling| Put::Kept { filling };
-        let expected = [false, true, false, true, false, true, false, true].map(filling);
-        assert_eq!(outcomes[..8], expected);
+        assert_eq!(outcomes[0], KEPT);
+        assert!(outcomes[1..8].iter().all(|outcome| *outcome == Put::Kept { filling: true }));
         assert!(outcomes[8..].iter().all(|outcome| *outcome == Put::Dropped(1)));
     }
 
