@@ -47,13 +47,14 @@ fn configuration() -> Result<Config, Box<dyn Error>> {
 fn token(config: &Config) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let auth = config.auth.clone().unwrap_or_default();
-    let claims = json!({
-        "sub": "demo",
-        "aud": auth.jwt.audience,
-        "exp": now + TOKEN_SECONDS,
-        "scope": "bot:view backtest:view runner:view org:view",
-    });
-    sign_hs256(auth.jwt.secret.expose(), claims.as_object().unwrap_or(&serde_json::Map::new()))
+    let claims = [
+        ("sub", json!("demo")),
+        ("aud", json!(auth.jwt.audience)),
+        ("exp", json!(now + TOKEN_SECONDS)),
+        ("scope", json!("bot:view backtest:view runner:view org:view")),
+    ];
+    let claims = claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    sign_hs256(auth.jwt.secret.expose(), &claims)
 }
 
 #[expect(clippy::print_stdout, reason = "directions for the person at the terminal")]
