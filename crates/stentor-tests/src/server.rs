@@ -3,7 +3,10 @@
 use std::{io, net::SocketAddr};
 
 use serde::Serialize;
-use stentor::{Builder, Config, Stentor, config::BrokerUrl};
+use stentor::{
+    Builder, Config, Stentor,
+    config::{BrokerUrl, Period},
+};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::{Dial, HttpResponse, PATIENCE, RedisServer, WsClient, eventually, request};
@@ -24,8 +27,12 @@ impl TestServer {
     }
 
     /// Serves `schema` with the default configuration as `change` leaves it.
+    ///
+    /// Pings are far apart unless `change` says otherwise: a [`WsClient`] does not answer them, and a test may take
+    /// its time on a busy machine.
     pub async fn configured(schema: &str, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
+        config.websocket.ping_interval = Period::minutes(10);
         change(&mut config);
         Self::build(Stentor::builder().schema(schema).config(config)).await
     }

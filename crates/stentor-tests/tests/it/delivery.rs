@@ -39,7 +39,7 @@ async fn a_member_hears_only_events_that_come_after_it_joined() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn order_is_kept_for_every_topic_and_subscriber() {
-    const TOPICS: usize = 3;
+    const TOPICS: usize = 2;
     const SUBSCRIBERS: usize = 50;
     const EVENTS: u64 = 5_000;
     let schema = r#"

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use stentor::config::{ByteSize, Config, Period};
+use stentor::config::{ByteSize, Period};
 use stentor_tests::{
     Dial, Incoming, Process, Publisher, RedisServer, Served, TestServer, WsClient, eventually,
 };
@@ -39,9 +39,7 @@ const SMALL_BUFFER: Dial = Dial {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stops_reading_loses_what_it_is_told_and_the_others_lose_nothing() {
     let redis = RedisServer::start().await;
-    // The readers below answer no pings, and take their time on a busy machine.
-    let no_pings = |config: &mut Config| config.websocket.ping_interval = Period::minutes(10);
-    let server = TestServer::on_redis(&redis, &schema(""), no_pings).await;
+    let server = TestServer::on_redis(&redis, &schema(""), |_| {}).await;
     let heard = Arc::new(AtomicU64::new(0));
     let mut healthy = Vec::new();
     for _ in 0..HEALTHY {
