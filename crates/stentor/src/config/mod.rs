@@ -1,7 +1,7 @@
 //! The configuration of a server: [`Config`], from a file and the environment.
 //!
 //! Every key is one row of the table in `keys.rs`: its place in [`Config`], its range and its meaning. Reading the file,
-//! typing the environment, the nearest known key and the table of [`reference`] all come from there.
+//! typing the environment, the nearest known key and the table of [`reference()`] all come from there.
 
 mod error;
 mod keys;
