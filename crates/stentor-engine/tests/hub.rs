@@ -325,6 +325,16 @@ impl Broker for Puppet {
     async fn close(&self) {}
 }
 
+/// A client whose operation 1 waits for the puppet to say that it listens.
+async fn puppet(claims: &Value, query: &str) -> (Arc<Puppet>, Engine, Client) {
+    let broker = Arc::new(Puppet::default());
+    let engine = engine(broker.clone());
+    let mut client = Client(engine.session(1)).of(claims);
+    client.start(1, query).expect("the operation is valid");
+    settle().await;
+    (broker, engine, client)
+}
+
 fn message(number: u64) -> BrokerEvent {
     BrokerEvent::Message(Bytes::from(json!({ "number": number }).to_string()))
 }
@@ -353,11 +363,8 @@ async fn a_topic_is_listened_to_once_and_left_with_its_last_subscription() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gap_rides_on_the_next_event_or_is_told_by_itself_after_a_second() {
-    let broker = Arc::new(Puppet::default());
-    let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(&json!({}));
-    client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
-    settle().await;
+    let (broker, _engine, mut client) =
+        puppet(&json!({}), r#"subscription { tick(name: "a") { number } }"#).await;
     broker.tell("tick:a", &BrokerEvent::Subscribed);
     assert_eq!(client.next().await, "1 live");
     let gap = BrokerEvent::Gap { dropped: None, reason: GapReason::BrokerReconnect };
@@ -381,11 +388,8 @@ async fn a_gap_rides_on_the_next_event_or_is_told_by_itself_after_a_second() {
 
 #[tokio::test]
 async fn a_slow_reader_is_told_how_many_events_gave_way() {
-    let broker = Arc::new(Puppet::default());
-    let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(&json!({}));
-    client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
-    settle().await;
+    let (broker, _engine, mut client) =
+        puppet(&json!({}), r#"subscription { tick(name: "a") { number } }"#).await;
     broker.tell("tick:a", &BrokerEvent::Subscribed);
     assert_eq!(client.next().await, "1 live");
     for number in 0..1_000 {
@@ -399,11 +403,8 @@ async fn a_slow_reader_is_told_how_many_events_gave_way() {
 
 #[tokio::test]
 async fn a_topic_that_the_broker_refuses_fails_its_subscriptions() {
-    let broker = Arc::new(Puppet::default());
-    let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(&json!({}));
-    client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
-    settle().await;
+    let (broker, _engine, mut client) =
+        puppet(&json!({}), r#"subscription { tick(name: "a") { number } }"#).await;
     broker.tell("tick:a", &BrokerEvent::Refused("NOPERM".into()));
     assert_eq!(client.rest().await, ["1 error UNAVAILABLE"]);
     assert_eq!(broker.topics(), Vec::<String>::new());
@@ -420,11 +421,8 @@ async fn nothing_of_a_mutation_runs_unless_all_of_it_may() {
 
 #[tokio::test]
 async fn an_audience_that_hears_only_some_events_is_not_told_the_count_of_all() {
-    let broker = Arc::new(Puppet::default());
-    let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(&json!({ "tenant": "a" }));
-    client.start(1, "subscription { tenant { number } }").expect("the operation is valid");
-    settle().await;
+    let (broker, _engine, mut client) =
+        puppet(&json!({ "tenant": "a" }), "subscription { tenant { number } }").await;
     broker.tell("tick:all", &BrokerEvent::Subscribed);
     broker.tell("tick:all", &BrokerEvent::Gap { dropped: Some(7), reason: GapReason::BrokerReconnect });
     broker.tell("tick:all", &BrokerEvent::Message(r#"{"tenant": "a", "number": 1}"#.into()));
@@ -434,11 +432,7 @@ async fn an_audience_that_hears_only_some_events_is_not_told_the_count_of_all() 
 
 #[tokio::test]
 async fn an_engine_that_ends_leaves_its_topics() {
-    let broker = Arc::new(Puppet::default());
-    let engine = engine(broker.clone());
-    let mut client = Client(engine.session(1)).of(&json!({}));
-    client.start(1, r#"subscription { tick(name: "a") { number } }"#).expect("the operation is valid");
-    settle().await;
+    let (broker, engine, client) = puppet(&json!({}), r#"subscription { tick(name: "a") { number } }"#).await;
     assert_eq!(broker.topics(), ["tick:a"]);
     drop((client, engine));
     settle().await;
