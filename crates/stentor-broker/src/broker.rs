@@ -1,6 +1,6 @@
 //! The seam between nodes: [`Broker`] on one side, [`Sink`] on the other.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// [`PublishError::NotSent`] when nobody can have heard it, [`PublishError::Unknown`] when somebody may have.
     async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), PublishError>;
 
-    /// Whether events flow at this moment.
+    /// How events flow at this moment.
     fn state(&self) -> BrokerState;
 
     /// Stops everything; sinks hear nothing more.
@@ -78,15 +78,51 @@ pub enum BrokerEvent {
 pub enum GapReason {
     /// The connection to the broker was lost and made anew.
     BrokerReconnect,
+    /// Nodes were parted, each with its own memory for a broker, or have found together again.
+    Failover,
 }
 
-/// Whether a broker works, and since when.
+/// How a broker works, and since when.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BrokerState {
-    /// Whether events flow.
-    pub up: bool,
-    /// When `up` last changed.
-    pub since: std::time::SystemTime,
+    /// How events flow.
+    pub mode: BrokerMode,
+    /// When `mode` last changed.
+    pub since: SystemTime,
+}
+
+/// How events flow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BrokerMode {
+    /// Not at all: nothing is heard, and nothing can be published.
+    Down,
+    /// Within this node alone, until the broker is back.
+    Fallback,
+    /// Between all nodes.
+    Up,
+}
+
+impl BrokerState {
+    /// `mode`, from this moment on.
+    pub(crate) fn now(mode: BrokerMode) -> Self {
+        Self { mode, since: SystemTime::now() }
+    }
+
+    /// Whether events flow between all nodes.
+    pub fn is_up(&self) -> bool {
+        self.mode == BrokerMode::Up
+    }
+}
+
+impl BrokerMode {
+    /// The word for it, as health and the log show it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Fallback => "fallback",
+            Self::Up => "up",
+        }
+    }
 }
 
 /// A publish that was not confirmed.

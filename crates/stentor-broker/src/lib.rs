@@ -9,7 +9,7 @@ mod redis;
 pub mod testing;
 
 pub use self::{
-    broker::{Broker, BrokerEvent, BrokerState, GapReason, PublishError, Sink},
+    broker::{Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, PublishError, Sink},
     memory::MemoryBroker,
     redis::{ConfigError, NotReady, RedisBroker, RedisConfig},
 };

@@ -1,12 +1,12 @@
 //! Events that stay in this process. Start at [`MemoryBroker`].
 
-use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
-use crate::{Broker, BrokerEvent, BrokerState, PublishError, Sink};
+use crate::{Broker, BrokerEvent, BrokerMode, BrokerState, PublishError, Sink};
 
 /// A broker for one process: what is published here is heard here, and nowhere else.
 ///
@@ -39,7 +39,7 @@ struct Listener {
 impl MemoryBroker {
     /// Makes a broker that nobody listens to yet.
     pub fn new() -> Self {
-        let state = BrokerState { up: true, since: SystemTime::now() };
+        let state = BrokerState::now(BrokerMode::Up);
         Self { shared: Arc::new(Shared { topics: RwLock::default(), state: Mutex::new(state) }) }
     }
 
@@ -111,7 +111,7 @@ impl Broker for MemoryBroker {
             }
             std::mem::replace(&mut *topics, Topics { closed: true, ..Topics::default() })
         };
-        *self.shared.state.lock() = BrokerState { up: false, since: SystemTime::now() };
+        *self.shared.state.lock() = BrokerState::now(BrokerMode::Down);
         for listener in topics.by_name.into_values() {
             let _dropped_unlocked = listener.sink.lock().take();
         }

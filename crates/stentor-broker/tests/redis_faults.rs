@@ -35,8 +35,10 @@ fn topic(i: usize) -> String {
 }
 
 async fn until(broker: &RedisBroker, up: bool) {
-    eventually(if up { "the broker is up" } else { "the broker is down" }, async || broker.state().up == up)
-        .await;
+    eventually(if up { "the broker is up" } else { "the broker is down" }, async || {
+        broker.state().is_up() == up
+    })
+    .await;
 }
 
 /// Every sink is told its gap, and from then on hears each event once: from outside, and from this node.
@@ -125,7 +127,7 @@ async fn a_stop_shorter_than_the_deadline_loses_nothing_and_is_no_gap() {
     for heard in &mut all {
         heard.expect_nothing();
     }
-    assert!(broker.state().up);
+    assert!(broker.state().is_up());
 }
 
 #[tokio::test]
@@ -182,7 +184,7 @@ async fn a_lost_connection_of_either_kind_is_made_anew() {
         server.command(&["CLIENT", "KILL", "TYPE", kind]).await;
         eventually("the broker was down and is up", async || {
             let state = broker.state();
-            state.up && state.since > since
+            state.is_up() && state.since > since
         })
         .await;
         expect_a_whole_return(&server, &broker, &mut all).await;

@@ -38,6 +38,7 @@ impl From<stentor_broker::GapReason> for GapReason {
     fn from(reason: stentor_broker::GapReason) -> Self {
         match reason {
             stentor_broker::GapReason::BrokerReconnect => Self::BrokerReconnect,
+            stentor_broker::GapReason::Failover => Self::Failover,
         }
     }
 }

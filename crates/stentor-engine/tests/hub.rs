@@ -5,7 +5,9 @@ use std::{sync::Arc, task::Poll, time::Duration};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use stentor_auth::Principal;
-use stentor_broker::{Broker, BrokerEvent, BrokerState, GapReason, MemoryBroker, PublishError, Sink};
+use stentor_broker::{
+    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, PublishError, Sink,
+};
 use stentor_engine::{
     Call, Delivery, Engine, EngineConfig, Limits, Metrics, OperationId, Resolver, ResolverError, Resolvers,
     Session,
@@ -319,7 +321,7 @@ impl Broker for Puppet {
     }
 
     fn state(&self) -> BrokerState {
-        BrokerState { up: true, since: std::time::SystemTime::UNIX_EPOCH }
+        BrokerState { mode: BrokerMode::Up, since: std::time::SystemTime::UNIX_EPOCH }
     }
 
     async fn close(&self) {}

@@ -112,7 +112,7 @@ impl App {
         if self.is_draining() {
             return Fate::Close(CloseCode::ServiceRestart);
         }
-        if self.config.broker.required && !self.engine.broker().state().up {
+        if self.config.broker.required && !self.engine.broker().state().is_up() {
             return Fate::Close(CloseCode::TryAgainLater);
         }
         place.map_or(Fate::Close(CloseCode::TryAgainLater), Fate::Seated)

@@ -31,7 +31,9 @@ mod telemetry;
 mod websocket;
 
 pub use stentor_auth::{Principal, sign_hs256};
-pub use stentor_broker::{Broker, BrokerEvent, BrokerState, GapReason, MemoryBroker, PublishError, Sink};
+pub use stentor_broker::{
+    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, PublishError, Sink,
+};
 pub use stentor_engine::{Call, ResolverError};
 pub use stentor_schema::ErrorCode;
 

@@ -2,6 +2,7 @@
 
 use metrics::{Gauge, Key, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use stentor_broker::BrokerMode;
 
 /// The figures of one server; two in one process do not share them.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl Telemetry {
             connections: gauge("stentor_connections", "Open WebSocket connections."),
             broker_state: gauge(
                 "stentor_broker_state",
-                "1 while events flow from the broker, 0 while it is down.",
+                "1 while events flow between all nodes, 2 while only within this one (fallback), 0 while not at all.",
             ),
             engine: stentor_engine::Metrics::register(&recorder),
             handle: recorder.handle(),
@@ -33,8 +34,12 @@ impl Telemetry {
     }
 
     /// Everything in the text format of Prometheus.
-    pub(crate) fn render(&self, broker_up: bool) -> String {
-        self.broker_state.set(if broker_up { 1.0 } else { 0.0 });
+    pub(crate) fn render(&self, broker: BrokerMode) -> String {
+        self.broker_state.set(match broker {
+            BrokerMode::Down => 0.0,
+            BrokerMode::Up => 1.0,
+            BrokerMode::Fallback => 2.0,
+        });
         self.handle.render()
     }
 }

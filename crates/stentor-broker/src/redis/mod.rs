@@ -9,11 +9,7 @@ mod listener;
 mod supervisor;
 mod topics;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,7 +21,7 @@ use tokio::{
 };
 
 use self::{config::Server, link::Connection, topics::Topics};
-use crate::{Broker, BrokerState, PublishError, Sink};
+use crate::{Broker, BrokerMode, BrokerState, PublishError, Sink};
 
 pub use self::config::{ConfigError, RedisConfig};
 
@@ -125,7 +121,7 @@ impl RedisBroker {
     /// May be dropped and called again at any time.
     pub async fn ready(&self, patience: Duration) -> Result<(), NotReady> {
         let mut status = self.shared.status.subscribe();
-        match timeout(patience, status.wait_for(|status| status.state.up)).await {
+        match timeout(patience, status.wait_for(|status| status.state.is_up())).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(NotReady { reason: self.shared.down_reason() }),
         }
@@ -209,7 +205,7 @@ impl Drop for Supervisor {
 
 impl Shared {
     fn new(server: Server, max_publishes: usize) -> Self {
-        let state = BrokerState { up: false, since: SystemTime::now() };
+        let state = BrokerState::now(BrokerMode::Down);
         Self {
             server,
             topics: Mutex::default(),
@@ -233,7 +229,7 @@ impl Shared {
     fn went_up(&self, publishing: Connection) {
         *self.publishing.lock() = Some(publishing);
         self.status.send_modify(|status| {
-            status.state = BrokerState { up: true, since: SystemTime::now() };
+            status.state = BrokerState::now(BrokerMode::Up);
             status.reason.clear();
         });
     }
@@ -241,8 +237,8 @@ impl Shared {
     fn went_down(&self, reason: &str) {
         let _dropped_unlocked = self.publishing.lock().take();
         self.status.send_modify(|status| {
-            if status.state.up {
-                status.state = BrokerState { up: false, since: SystemTime::now() };
+            if status.state.is_up() {
+                status.state = BrokerState::now(BrokerMode::Down);
             }
             status.reason = reason.into();
         });

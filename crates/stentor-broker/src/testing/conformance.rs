@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::{Heard, PATIENCE, RecordingSink};
-use crate::{Broker, BrokerEvent, PublishError, Sink};
+use crate::{Broker, BrokerEvent, BrokerMode, PublishError, Sink};
 
 /// Makes a `#[tokio::test]` of every fact, each in a new world from `$world`, an async function without arguments.
 #[macro_export]
@@ -130,7 +130,7 @@ pub async fn close_stops_everything(world: &World) {
     let mut heard = world.subscribed("a").await;
     world.broker.close().await;
     heard.expect_dropped().await;
-    assert!(!world.broker.state().up);
+    assert_eq!(world.broker.state().mode, BrokerMode::Down);
     let refused = world.broker.publish("a", Bytes::new()).await;
     assert!(matches!(refused, Err(PublishError::NotSent(_))), "{refused:?}");
     world.subscribe("b").expect_dropped().await;
@@ -272,7 +272,7 @@ pub async fn sinks_may_use_the_broker_while_they_are_told(world: &World) {
     }
     impl Sink for Busy {
         fn deliver(&self, event: BrokerEvent) {
-            assert!(self.broker.state().up);
+            assert_ne!(self.broker.state().mode, BrokerMode::Down);
             let BrokerEvent::Message(_) = event else { return };
             self.broker.unsubscribe("busy");
             if let Some(next) = self.next.lock().take() {
@@ -297,7 +297,7 @@ pub async fn sinks_may_use_the_broker_while_they_are_told(world: &World) {
 pub async fn state_is_up_since_a_time_in_the_past(world: &World) {
     let state = world.broker.state();
     let age = SystemTime::now().duration_since(state.since).expect("it is not in the future");
-    assert!(state.up && age < Duration::from_secs(60), "{state:?}");
+    assert!(state.is_up() && age < Duration::from_secs(60), "{state:?}");
 }
 
 /// Under a flood of events a new sink first hears `Subscribed`, and from then on every event.

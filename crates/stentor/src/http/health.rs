@@ -23,12 +23,14 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
     let state = broker.state();
     let (status, word) = match () {
         () if app.is_draining() => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        () if app.config.broker.required && !state.up => (StatusCode::SERVICE_UNAVAILABLE, "broker down"),
+        () if app.config.broker.required && !state.is_up() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "broker down")
+        }
         () => (StatusCode::OK, "ready"),
     };
     let broker = json!({
         "kind": broker.kind(),
-        "state": if state.up { "up" } else { "down" },
+        "state": state.mode.as_str(),
         "since": humantime::format_rfc3339_seconds(state.since).to_string(),
     });
     (status, axum::Json(json!({ "status": word, "broker": broker }))).into_response()
@@ -36,6 +38,6 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
 
 /// Every figure, in the text format of Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
-    let body = app.telemetry.render(app.engine.broker().state().up);
+    let body = app.telemetry.render(app.engine.broker().state().mode);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response()
 }
