@@ -1,15 +1,19 @@
-//! Where events come from. Start at [`Broker`].
+//! Where events and hashes come from. Start at [`Broker`] and [`HashStore`].
 //!
-//! Speaks topics and bytes, and nothing else: no GraphQL, no identities, no HTTP.
+//! Speaks topics and bytes, keys and texts, and nothing else: no GraphQL, no identities, no HTTP.
 
 mod broker;
+mod hash;
 mod memory;
+mod memory_hash;
 mod redis;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use self::{
     broker::{Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, PublishError, Sink},
+    hash::{HashError, HashEvent, HashSink, HashStore, HashTooLarge, HashValue},
     memory::MemoryBroker,
+    memory_hash::MemoryHashStore,
     redis::{ConfigError, NotReady, RedisBroker, RedisConfig},
 };

@@ -21,7 +21,7 @@ use crate::{Broker, BrokerEvent, BrokerMode, PublishError, Sink};
 #[macro_export]
 macro_rules! broker_conformance {
     ($world:path) => {
-        $crate::broker_conformance! { $world:
+        $crate::conformance! { conformance $world:
             a_thousand_topics_each_hear_their_own
             close_stops_everything
             closing_twice_is_closing_once
@@ -39,19 +39,6 @@ macro_rules! broker_conformance {
             topic_names_are_any_text
             topics_are_values_not_patterns
             unsubscribing_from_an_unknown_topic_is_ignored
-        }
-    };
-    ($world:path: $($fact:ident)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $fact() {
-                $crate::testing::conformance::$fact(&$world().await).await;
-            }
-        )+
-
-        #[test]
-        fn every_fact_is_tested() {
-            assert_eq!([$(stringify!($fact)),+].as_slice(), $crate::testing::conformance::facts());
         }
     };
 }
@@ -102,11 +89,7 @@ impl fmt::Debug for World {
 
 /// The names of all facts in this module, in the order of the alphabet.
 pub fn facts() -> Vec<&'static str> {
-    let lines = include_str!("conformance.rs").lines();
-    let mut facts: Vec<_> =
-        lines.filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next()).collect();
-    facts.sort_unstable();
-    facts
+    super::facts(include_str!("conformance.rs"))
 }
 
 /// A thousand topics at one time: each is confirmed, and hears its own events and no others.

@@ -1,38 +1,49 @@
 //! A sink that remembers: [`RecordingSink`].
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::PATIENCE;
-use crate::{Broker, BrokerEvent, GapReason, Sink};
+use crate::{Broker, BrokerEvent, GapReason, HashEvent, HashSink, HashStore, HashValue, Sink};
 
 /// A sink that passes everything on to its [`Heard`].
 #[derive(Debug)]
-pub struct RecordingSink {
-    events: mpsc::UnboundedSender<BrokerEvent>,
+pub struct RecordingSink<E = BrokerEvent> {
+    events: mpsc::UnboundedSender<E>,
 }
 
 /// What a [`RecordingSink`] was told, in order.
 #[derive(Debug)]
-pub struct Heard {
-    events: mpsc::UnboundedReceiver<BrokerEvent>,
+pub struct Heard<E = BrokerEvent> {
+    events: mpsc::UnboundedReceiver<E>,
     /// What was taken out already, for the panic's text.
-    before: Vec<BrokerEvent>,
+    before: Vec<E>,
 }
 
-impl RecordingSink {
+impl<E> RecordingSink<E> {
     /// Makes a sink, and the place where it can be seen what the sink was told.
-    pub fn new() -> (Arc<Self>, Heard) {
+    pub fn new() -> (Arc<Self>, Heard<E>) {
         let (sender, events) = mpsc::unbounded_channel();
         (Arc::new(Self { events: sender }), Heard { events, before: Vec::new() })
     }
+}
 
+impl RecordingSink {
     /// Subscribes a new sink to `topic`, which `broker` alone holds from then on.
     pub fn subscribe(broker: &dyn Broker, topic: &str) -> Heard {
         let (sink, heard) = Self::new();
         broker.subscribe(topic, sink);
+        heard
+    }
+}
+
+impl RecordingSink<HashEvent> {
+    /// Lets a new sink watch `key`, which `store` alone holds from then on.
+    pub fn watch(store: &dyn HashStore, key: &str) -> Heard<HashEvent> {
+        let (sink, heard) = Self::new();
+        store.watch(key, sink);
         heard
     }
 }
@@ -44,28 +55,13 @@ impl Sink for RecordingSink {
     }
 }
 
+impl HashSink for RecordingSink<HashEvent> {
+    fn deliver(&self, event: HashEvent) {
+        let _ = self.events.send(event);
+    }
+}
+
 impl Heard {
-    /// The next event; `None` when none comes within `patience`, or ever, since the broker has dropped the sink.
-    pub async fn next(&mut self, patience: Duration) -> Option<BrokerEvent> {
-        let event = timeout(patience, self.events.recv()).await.ok().flatten()?;
-        self.before.push(event.clone());
-        Some(event)
-    }
-
-    /// Waits for the next event, which must be `expected`.
-    ///
-    /// # Panics
-    ///
-    /// When it is another, or when none comes within [`PATIENCE`].
-    pub async fn expect(&mut self, expected: BrokerEvent) {
-        let event = self.next(PATIENCE).await;
-        assert!(
-            event.as_ref() == Some(&expected),
-            "expected {expected:?}, heard {event:?}\n{}",
-            self.transcript()
-        );
-    }
-
     /// Waits for [`BrokerEvent::Subscribed`].
     ///
     /// # Panics
@@ -92,6 +88,50 @@ impl Heard {
     pub async fn expect_gap(&mut self) {
         self.expect(BrokerEvent::Gap { dropped: None, reason: GapReason::BrokerReconnect }).await;
     }
+}
+
+impl Heard<HashEvent> {
+    /// Waits for [`HashEvent::Watching`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_watching(&mut self) {
+        self.expect(HashEvent::Watching).await;
+    }
+
+    /// Waits for a value of these fields.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_value(&mut self, fields: &[(&str, &str)]) {
+        let value = HashValue::new(fields.iter().copied()).expect("it is small");
+        self.expect(HashEvent::Value(Arc::new(value))).await;
+    }
+}
+
+impl<E: Clone + fmt::Debug + PartialEq> Heard<E> {
+    /// The next event; `None` when none comes within `patience`, or ever, since the sink was dropped.
+    pub async fn next(&mut self, patience: Duration) -> Option<E> {
+        let event = timeout(patience, self.events.recv()).await.ok().flatten()?;
+        self.before.push(event.clone());
+        Some(event)
+    }
+
+    /// Waits for the next event, which must be `expected`.
+    ///
+    /// # Panics
+    ///
+    /// When it is another, or when none comes within [`PATIENCE`].
+    pub async fn expect(&mut self, expected: E) {
+        let event = self.next(PATIENCE).await;
+        assert!(
+            event.as_ref() == Some(&expected),
+            "expected {expected:?}, heard {event:?}\n{}",
+            self.transcript()
+        );
+    }
 
     /// Nothing waits to be taken out at this moment.
     ///
@@ -104,7 +144,7 @@ impl Heard {
         }
     }
 
-    /// Waits until the broker has dropped the sink, which must hear nothing before that.
+    /// Waits until the sink was dropped, which must hear nothing before that.
     ///
     /// # Panics
     ///
@@ -113,7 +153,7 @@ impl Heard {
         match timeout(PATIENCE, self.events.recv()).await {
             Ok(None) => {}
             Ok(Some(event)) => panic!("expected no more, heard {event:?}\n{}", self.transcript()),
-            Err(_) => panic!("the broker still holds the sink\n{}", self.transcript()),
+            Err(_) => panic!("the sink is still held\n{}", self.transcript()),
         }
     }
 
