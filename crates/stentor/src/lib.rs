@@ -22,6 +22,7 @@
 //! ```
 
 mod app;
+mod builder;
 pub mod config;
 mod hangup;
 mod http;
@@ -38,6 +39,7 @@ pub use stentor_engine::{Call, ResolverError};
 pub use stentor_schema::ErrorCode;
 
 pub use crate::{
+    builder::{BuildError, Builder},
     config::Config,
-    stentor::{BuildError, Builder, Stentor},
+    stentor::Stentor,
 };

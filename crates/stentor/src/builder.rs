@@ -1,0 +1,158 @@
+//! How a server is put together: [`Builder`].
+
+use std::{future::Future, io, path::PathBuf, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use stentor_auth::SecretError;
+use stentor_broker::{Broker, ConfigError as BrokerConfigError, NotReady};
+use stentor_engine::{Call, Resolver, ResolverError};
+use stentor_schema::{Diagnostics, ErrorCode};
+
+use crate::{
+    Stentor,
+    app::{Additions, App, check_schema, redis_config, verifier},
+    config::Config,
+};
+
+/// What a server is built from. Begin with [`Stentor::builder`].
+#[derive(Debug, Default)]
+pub struct Builder {
+    config: Config,
+    sdl: Option<String>,
+    additions: Additions,
+}
+
+/// Why a server cannot be built; each says what to mend.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The broker's URL cannot be used.
+    #[error("[broker] {0}")]
+    Broker(#[from] BrokerConfigError),
+    /// `[broker] required = true`, and the broker cannot be reached.
+    #[error("{0}; [broker] required = true, so start it, or mend the url")]
+    BrokerAway(NotReady),
+    /// The schema file cannot be read.
+    #[error("{}: the schema cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The schema has mistakes.
+    #[error(transparent)]
+    Schema(#[from] Diagnostics),
+    /// The JWT secret cannot be used.
+    #[error("[auth.jwt] {0}")]
+    Secret(#[from] SecretError),
+    /// A resolver was given for a field of Subscription.
+    #[error("a resolver was given for {0}; feed it with @subscribe(topic), and publish its events")]
+    SubscriptionResolver(String),
+    /// A resolver was given for a field that the schema does not have.
+    #[error("a resolver was given for {0}, which the schema does not have")]
+    UnknownField(String),
+}
+
+impl Builder {
+    /// Replaces the configuration.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The schema itself; without it the file that the configuration names is read.
+    #[must_use]
+    pub fn schema(mut self, sdl: impl Into<String>) -> Self {
+        self.sdl = Some(sdl.into());
+        self
+    }
+
+    /// A broker of the program's own instead of the configured one.
+    #[must_use]
+    pub fn broker(mut self, broker: impl Broker) -> Self {
+        self.additions.broker = Some(Arc::new(broker));
+        self
+    }
+
+    /// What answers a `@resolver` field of Query or Mutation, `"Query.bots"` say: an async function from the field's
+    /// arguments to its value.
+    #[must_use]
+    pub fn resolver<A, T, F, R>(mut self, coordinate: &str, handler: F) -> Self
+    where
+        A: DeserializeOwned + Send + 'static,
+        T: Serialize + Send + 'static,
+        F: Fn(A, Call) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, ResolverError>> + Send + 'static,
+    {
+        let handler = Handler { handler, types: std::marker::PhantomData };
+        self.additions.resolvers.insert(coordinate, handler);
+        self
+    }
+
+    /// Builds the server. Call it inside a tokio runtime: the hub and the connection to the broker start on it.
+    ///
+    /// # Errors
+    ///
+    /// A mistake in the schema or the configuration.
+    pub async fn build(self) -> Result<Stentor, BuildError> {
+        let (sdl, file) = self.read_schema()?;
+        let app = App::new(self.config, &sdl, &file, self.additions).await?;
+        Ok(Stentor(Arc::new(app)))
+    }
+
+    /// Checks the schema and the configuration, without starting anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), but for a broker that does not answer.
+    pub fn check(self) -> Result<(), BuildError> {
+        let (sdl, file) = self.read_schema()?;
+        let schema = check_schema(&self.config, &sdl, &file, &self.additions.resolvers)?;
+        if let Some(auth) = &self.config.auth {
+            verifier(auth, &schema)?;
+        }
+        if let Some(redis) = redis_config(&self.config) {
+            redis.check()?;
+        }
+        Ok(())
+    }
+
+    fn read_schema(&self) -> Result<(String, String), BuildError> {
+        if let Some(sdl) = &self.sdl {
+            return Ok((sdl.clone(), "schema".into()));
+        }
+        let path = &self.config.schema;
+        let read = std::fs::read_to_string(path);
+        let sdl = read.map_err(|source| BuildError::Read { path: path.clone(), source })?;
+        Ok((sdl, path.display().to_string()))
+    }
+}
+
+/// A typed function as a [`Resolver`].
+struct Handler<A, T, F> {
+    handler: F,
+    types: std::marker::PhantomData<fn(A) -> T>,
+}
+
+#[async_trait::async_trait]
+impl<A, T, F, R> Resolver for Handler<A, T, F>
+where
+    A: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+    F: Fn(A, Call) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<T, ResolverError>> + Send + 'static,
+{
+    async fn resolve(&self, call: Call) -> Result<Value, ResolverError> {
+        let arguments = Value::Object((*call.arguments).clone());
+        let arguments = serde_json::from_value(arguments)
+            .map_err(|error| ResolverError::new(ErrorCode::BadUserInput, error.to_string()))?;
+        let value = (self.handler)(arguments, call).await?;
+        serde_json::to_value(value).map_err(|error| {
+            tracing::error!(%error, "a resolver's value does not serialize");
+            ResolverError::new(ErrorCode::InternalServerError, "the field could not be resolved")
+        })
+    }
+}
