@@ -56,7 +56,7 @@ impl TestServer {
     /// # Panics
     ///
     /// When it cannot be built.
-    pub async fn build(builder: Builder) -> Self {
+    pub async fn build<S: Clone + Send + Sync + 'static>(builder: Builder<S>) -> Self {
         let stentor = builder.build().await.unwrap_or_else(|error| panic!("{error}"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of the loopback is free");
         let address = listener.local_addr().expect("a bound socket has an address");

@@ -3,24 +3,27 @@
 use std::{future::Future, io, path::PathBuf, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 use stentor_auth::SecretError;
 use stentor_broker::{Broker, ConfigError as BrokerConfigError, NotReady};
-use stentor_engine::{Call, Resolver, ResolverError};
-use stentor_schema::{Diagnostics, ErrorCode};
+use stentor_engine::ResolverError;
+use stentor_schema::Diagnostics;
 
 use crate::{
-    Stentor,
+    Call, Stentor,
     app::{Additions, App, check_schema, redis_config, verifier},
     config::Config,
+    handler::Handler,
 };
 
 /// What a server is built from. Begin with [`Stentor::builder`].
+///
+/// `S` is the state that every handler given from then on is called with: see [`state`](Self::state).
 #[derive(Debug, Default)]
-pub struct Builder {
+pub struct Builder<S = ()> {
     config: Config,
     sdl: Option<String>,
     additions: Additions,
+    state: S,
 }
 
 /// Why a server cannot be built; each says what to mend.
@@ -55,7 +58,7 @@ pub enum BuildError {
     UnknownField(String),
 }
 
-impl Builder {
+impl<S: Clone + Send + Sync + 'static> Builder<S> {
     /// Replaces the configuration.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -77,6 +80,38 @@ impl Builder {
         self
     }
 
+    /// What handlers need of the program: connections to its databases, say. Each handler given from here on is called
+    /// with a clone, so it should be cheap to clone.
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// use stentor::{Call, Stentor};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Step { by: u64 }
+    ///
+    /// async fn count(step: Step, call: Call<Arc<AtomicU64>>) -> Result<u64, stentor::ResolverError> {
+    ///     Ok(call.state().fetch_add(step.by, Ordering::Relaxed))
+    /// }
+    ///
+    /// # fn main() -> Result<(), stentor::BuildError> {
+    /// Stentor::builder()
+    ///     .schema("type Query { total: Int @resolver } type Mutation { count(by: Int!): Int @resolver }")
+    ///     .state(Arc::new(AtomicU64::new(0)))
+    ///     .resolver("Mutation.count", count)
+    ///     .resolver("Query.total", async |_: serde_json::Value, call: Call<Arc<AtomicU64>>| {
+    ///         Ok(call.state().load(Ordering::Relaxed))
+    ///     })
+    ///     .check()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn state<N: Clone + Send + Sync + 'static>(self, state: N) -> Builder<N> {
+        let Self { config, sdl, additions, .. } = self;
+        Builder { config, sdl, additions, state }
+    }
+
     /// What answers a `@resolver` field of Query or Mutation, `"Query.bots"` say: an async function from the field's
     /// arguments to its value.
     #[must_use]
@@ -84,11 +119,10 @@ impl Builder {
     where
         A: DeserializeOwned + Send + 'static,
         T: Serialize + Send + 'static,
-        F: Fn(A, Call) -> R + Send + Sync + 'static,
+        F: Fn(A, Call<S>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<T, ResolverError>> + Send + 'static,
     {
-        let handler = Handler { handler, types: std::marker::PhantomData };
-        self.additions.resolvers.insert(coordinate, handler);
+        self.additions.resolvers.insert(coordinate, Handler::new(self.state.clone(), handler));
         self
     }
 
@@ -128,31 +162,5 @@ impl Builder {
         let read = std::fs::read_to_string(path);
         let sdl = read.map_err(|source| BuildError::Read { path: path.clone(), source })?;
         Ok((sdl, path.display().to_string()))
-    }
-}
-
-/// A typed function as a [`Resolver`].
-struct Handler<A, T, F> {
-    handler: F,
-    types: std::marker::PhantomData<fn(A) -> T>,
-}
-
-#[async_trait::async_trait]
-impl<A, T, F, R> Resolver for Handler<A, T, F>
-where
-    A: DeserializeOwned + Send + 'static,
-    T: Serialize + Send + 'static,
-    F: Fn(A, Call) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<T, ResolverError>> + Send + 'static,
-{
-    async fn resolve(&self, call: Call) -> Result<Value, ResolverError> {
-        let arguments = Value::Object((*call.arguments).clone());
-        let arguments = serde_json::from_value(arguments)
-            .map_err(|error| ResolverError::new(ErrorCode::BadUserInput, error.to_string()))?;
-        let value = (self.handler)(arguments, call).await?;
-        serde_json::to_value(value).map_err(|error| {
-            tracing::error!(%error, "a resolver's value does not serialize");
-            ResolverError::new(ErrorCode::InternalServerError, "the field could not be resolved")
-        })
     }
 }

@@ -24,6 +24,7 @@
 mod app;
 mod builder;
 pub mod config;
+mod handler;
 mod hangup;
 mod http;
 mod server;
@@ -35,11 +36,12 @@ pub use stentor_auth::{Principal, sign_hs256};
 pub use stentor_broker::{
     Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, PublishError, Sink,
 };
-pub use stentor_engine::{Call, ResolverError};
+pub use stentor_engine::ResolverError;
 pub use stentor_schema::ErrorCode;
 
 pub use crate::{
     builder::{BuildError, Builder},
     config::Config,
+    handler::Call,
     stentor::Stentor,
 };

@@ -1,7 +1,7 @@
 //! Who is let in, in which words the others are refused, and what those inside may do.
 
 use serde_json::{Map, Value, json};
-use stentor::{Call, Config, Stentor, sign_hs256};
+use stentor::{Call, Config, Principal, Stentor, sign_hs256};
 use stentor_tests::{HttpResponse, SECRET, Served, TestServer, auth, request, seconds_since_epoch, token};
 
 use crate::raw::{Frame, RawSocket, error_code};
@@ -21,7 +21,7 @@ async fn server(change: impl FnOnce(&mut Config)) -> TestServer {
     let mut config = Config { auth: Some(auth()), ..Config::default() };
     change(&mut config);
     let answer = async |_: Value, call: Call| {
-        let subject = call.principal.as_ref().and_then(|principal| principal.subject());
+        let subject = call.principal().and_then(Principal::subject);
         Ok(subject.unwrap_or("nobody").to_owned())
     };
     let builder = Stentor::builder().schema(SCHEMA).config(config);
@@ -333,7 +333,7 @@ async fn audit_needs_its_very_word() {
 async fn without_auth_a_token_is_passed_over() {
     let schema = "type Query { whoami: String @resolver }";
     let builder = Stentor::builder().schema(schema).resolver("Query.whoami", async |_: Value, call: Call| {
-        Ok(call.principal.map(|_| "somebody").unwrap_or("nobody"))
+        Ok(call.principal().map(|_| "somebody").unwrap_or("nobody"))
     });
     let server = TestServer::build(builder).await;
     for token in ["garbage", &token(json!({ "sub": "ada" }))] {
