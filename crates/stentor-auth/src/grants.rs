@@ -53,6 +53,25 @@ impl Grants {
             || self.words().any(|word| word_allows(word, scope, resource))
     }
 
+    /// A digest of everything here that can decide `scope` on any resource, and without one.
+    ///
+    /// The order in the token, repetitions, and grants of other scopes do not show in it.
+    pub(crate) fn digest(&self, scope: &str) -> [u8; 32] {
+        let mut deciding: Vec<(Form, &str)> = self.words().filter_map(|word| deciding(word, scope)).collect();
+        for permission in self.permissions.iter().filter(|permission| permission.holds(scope)) {
+            deciding.extend(permission.rsname.as_deref().map(|name| (Form::Name, name)));
+            deciding.extend(permission.rsid.as_deref().map(|id| (Form::Id, id)));
+        }
+        deciding.sort_unstable();
+        deciding.dedup();
+        let mut hasher = blake3::Hasher::new();
+        for (form, text) in deciding {
+            // The length keeps a text from running into its neighbour.
+            hasher.update(&[form as u8]).update(&text.len().to_le_bytes()).update(text.as_bytes());
+        }
+        hasher.finalize().into()
+    }
+
     fn words(&self) -> impl Iterator<Item = &str> {
         self.scope.split(' ').filter(|word| !word.is_empty())
     }
@@ -72,7 +91,11 @@ impl Permission {
     fn allows(&self, scope: &str, resource: Resource<'_>) -> bool {
         let named = self.rsname.as_deref().is_some_and(|name| name == resource.full || name == resource.id);
         let identified = self.rsid.as_deref() == Some(resource.id);
-        (named || identified) && self.scopes.iter().any(|held| **held == *scope)
+        (named || identified) && self.holds(scope)
+    }
+
+    fn holds(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|held| **held == *scope)
     }
 }
 
@@ -82,6 +105,21 @@ impl<'a> Resource<'a> {
         let clear = !kind.is_empty() && !id.is_empty() && !id.contains(':');
         clear.then_some(Self { full, kind, id })
     }
+}
+
+/// What a grant says, apart from the scope.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Form {
+    Id,
+    Name,
+    Word,
+}
+
+/// The word, if [`word_allows`] could say yes to it on some resource, or it is the scope itself.
+fn deciding<'a>(word: &'a str, scope: &str) -> Option<(Form, &'a str)> {
+    let before = word.strip_suffix(scope)?;
+    let decides = before.is_empty() || (before.ends_with(':') && !scope.contains(':'));
+    decides.then_some((Form::Word, word))
 }
 
 /// Whether a word of the `scope` claim is `kind:id:scope` or `kind:scope`.

@@ -77,6 +77,13 @@ impl Principal {
     pub fn grants(&self, scope: &str, resource: Option<&str>) -> bool {
         self.grants.allow(scope, resource)
     }
+
+    /// A digest of everything that [`grants`](Self::grants) reads to decide `scope`, whatever the resource.
+    ///
+    /// Principals with the same digest are told the same about that scope, always.
+    pub fn grants_digest(&self, scope: &str) -> [u8; 32] {
+        self.grants.digest(scope)
+    }
 }
 
 fn tenants(claim: Option<&Value>) -> Box<[Box<str>]> {
