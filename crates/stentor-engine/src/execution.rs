@@ -7,7 +7,10 @@ use serde_json::Value;
 use stentor_auth::Principal;
 use stentor_schema::{ErrorCode, ExecutionResult, Feed, GraphQLError, RootCall, RootPlan};
 
-use crate::{Call, Resolvers, guard::authorize};
+use crate::{
+    Call, Resolvers,
+    guard::{Holder, authorize},
+};
 
 /// What every root field is answered with.
 #[derive(Debug)]
@@ -43,7 +46,8 @@ impl Answering {
                 values
             }
         };
-        plan.respond(values)
+        let holder = principal.map(|principal| Holder(principal));
+        plan.respond(values, holder.as_ref().map(Holder::grants))
     }
 
     /// The first root field that `principal` may not run, as an error for the client.

@@ -1,8 +1,8 @@
-//! Who may run a root field: [`authorize`].
+//! Who may run a root field, and see what is below it: [`authorize`], [`Holder`].
 
 use serde_json::Value;
 use stentor_auth::Principal;
-use stentor_schema::{ErrorCode, GraphQLError, JsonObject, RootField, ScopeGuard, TemplateScope};
+use stentor_schema::{ErrorCode, Grants, GraphQLError, JsonObject, RootField, ScopeGuard, TemplateScope};
 
 /// Decides every guard on a root field that reads only arguments and claims.
 ///
@@ -25,6 +25,30 @@ pub(crate) fn authorize(
         check_tenant(argument, arguments, principal)?;
     }
     field.guards.iter().try_for_each(|guard| check_scope(guard, arguments, principal))
+}
+
+/// A principal, as the guards below the root ask it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder<'a>(pub(crate) &'a Principal);
+
+impl Holder<'_> {
+    pub(crate) fn grants(&self) -> &dyn Grants {
+        self
+    }
+}
+
+impl Grants for Holder<'_> {
+    fn claims(&self) -> &JsonObject {
+        self.0.claims()
+    }
+
+    fn allow(&self, scope: &str, resource: Option<&str>) -> bool {
+        self.0.grants(scope, resource)
+    }
+
+    fn digest(&self, scope: &str) -> [u8; 32] {
+        self.0.grants_digest(scope)
+    }
 }
 
 fn check_tenant(argument: &str, arguments: &JsonObject, principal: &Principal) -> Result<(), GraphQLError> {

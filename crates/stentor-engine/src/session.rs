@@ -160,7 +160,8 @@ impl Session {
         };
         self.outbox.open(id, field.name.as_str().into(), capacity);
         let member = Member { outbox: Arc::clone(&self.outbox), operation: id };
-        let entry = Entry { topic, plan, claims, tenants: self.tenants() };
+        let principal = self.principal.clone().filter(|_| plan.is_guarded());
+        let entry = Entry { topic, plan, claims, tenants: self.tenants(), principal };
         self.engine.0.hub.join(entry, member);
         Ok(())
     }

@@ -7,6 +7,7 @@ mod diagnostic;
 mod error;
 mod event;
 mod field;
+mod grants;
 mod json;
 mod operation;
 mod schema;
@@ -17,6 +18,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use error::{ErrorCode, GraphQLError, PathSegment};
 pub use event::{Event, Malformed};
 pub use field::{Delivery, Feed, Overflow, RootField, ScopeGuard, TenantGuard, TopicFeed, ValueSource};
+pub use grants::Grants;
 pub use operation::{
     ExecutionResult, Operation, OperationLimits, Request, RootCall, RootPlan, SubscriptionPlan,
 };

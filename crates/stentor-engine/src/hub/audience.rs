@@ -8,6 +8,7 @@ use std::{
 
 use indexmap::IndexMap;
 use serde_json::Value;
+use stentor_auth::Principal;
 use stentor_schema::{
     Bindings, Condition, ConditionError, ErrorCode, Event, ExecutionResult, Feed, GraphQLError, JsonObject,
     Overflow, SubscriptionPlan, TemplateScope, TopicFeed,
@@ -15,7 +16,7 @@ use stentor_schema::{
 use tokio::time::Instant;
 
 use super::command::{Join, Member};
-use crate::{Gap, Metrics, membership::MemberId};
+use crate::{Gap, Metrics, guard::Holder, membership::MemberId};
 
 /// One audience: what its members share, and who they are.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Audience {
     plan: SubscriptionPlan,
     claims: JsonObject,
     tenants: Vec<String>,
+    /// Who joined first, if anything below the root is guarded: the same grants as every other member.
+    principal: Option<Arc<Principal>>,
     /// Arguments and claims as conditions read them; absent when there is no condition.
     bindings: Option<Bindings>,
     members: IndexMap<MemberId, (Member, Option<Instant>)>,
@@ -60,11 +63,11 @@ pub(super) struct Sent {
 
 impl Audience {
     pub(super) fn new(join: Join, now: Instant) -> Self {
-        let Join { id, member, plan, claims, tenants, .. } = join;
+        let Join { id, member, plan, claims, tenants, principal, .. } = join;
         let conditional = feed(&plan).is_some_and(|feed| feed.filter.is_some() || feed.until.is_some());
         let bindings = conditional.then(|| Bindings::new(&plan.arguments, &claims));
         let mut audience =
-            Self { plan, claims, tenants, bindings, members: IndexMap::new(), last_event: None };
+            Self { plan, claims, tenants, principal, bindings, members: IndexMap::new(), last_event: None };
         audience.add(id, member, now);
         audience
     }
@@ -174,7 +177,9 @@ impl Audience {
             Some(Ok(false)) => return Err(Verdict::Nothing),
             Some(Err(error)) => return Err(Verdict::Undecided(error.0)),
         }
-        let result = self.plan.project(event).map_err(|malformed| Verdict::Malformed(malformed.0))?;
+        let holder = self.principal.as_deref().map(Holder);
+        let grants = holder.as_ref().map(Holder::grants);
+        let result = self.plan.project(event, grants).map_err(|malformed| Verdict::Malformed(malformed.0))?;
         let sent = match self.holds(event, feed.and_then(|feed| feed.until.as_ref())) {
             None => Sent::default(),
             Some(Ok(last)) => Sent { last, ..Sent::default() },

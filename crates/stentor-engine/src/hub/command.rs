@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stentor_auth::Principal;
 use stentor_schema::{JsonObject, SubscriptionPlan};
 
 use crate::{
@@ -30,6 +31,7 @@ pub(super) struct Join {
     pub(super) plan: SubscriptionPlan,
     pub(super) claims: JsonObject,
     pub(super) tenants: Vec<String>,
+    pub(super) principal: Option<Arc<Principal>>,
 }
 
 /// One subscription in an audience: its connection, and which of its operations.

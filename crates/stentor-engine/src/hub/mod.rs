@@ -18,6 +18,7 @@ use std::{
     },
 };
 
+use stentor_auth::Principal;
 use stentor_broker::Broker;
 use stentor_schema::{JsonObject, SubscriptionPlan};
 use tokio::task::JoinHandle;
@@ -28,6 +29,7 @@ use self::{
 };
 use crate::{
     Limits, Metrics,
+    guard::Holder,
     membership::{AudienceKey, MemberId, Membership},
 };
 
@@ -50,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) claims: JsonObject,
     /// The principal's tenants, for `@tenant(field)`; they are among those claims.
     pub(crate) tenants: Vec<String>,
+    /// Who asks, if anything below the root is guarded.
+    pub(crate) principal: Option<Arc<Principal>>,
 }
 
 impl Hub {
@@ -73,14 +77,16 @@ impl Hub {
 
     /// Puts a subscription into the audience it belongs to. What it hears reaches its outbox.
     pub(crate) fn join(&self, entry: Entry, member: Member) {
-        let Entry { topic, plan, claims, tenants } = entry;
+        let Entry { topic, plan, claims, tenants, principal } = entry;
         let topic: Arc<str> = topic.into();
-        let audience = AudienceKey(blake3::hash(plan.audience_key(&claims).as_bytes()).into());
+        let holder = principal.as_deref().map(Holder);
+        let key = plan.audience_key(&claims, holder.as_ref().map(Holder::grants));
+        let audience = AudienceKey(blake3::hash(key.as_bytes()).into());
         let id = MemberId(self.next_member.fetch_add(1, Ordering::Relaxed));
         let membership = Membership { topic: Arc::clone(&topic), audience, member: id };
         member.outbox.set_membership(member.operation, membership);
         let ticket = member.outbox.ticket();
-        let join = Join { topic: Arc::clone(&topic), audience, id, member, plan, claims, tenants };
+        let join = Join { topic: Arc::clone(&topic), audience, id, member, plan, claims, tenants, principal };
         self.queue(&topic).command(Command::Join(Box::new(join)), ticket);
     }
 

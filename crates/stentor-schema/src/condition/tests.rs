@@ -13,7 +13,14 @@ const SCHEMA: &str = "
 fn compile(source: &str) -> Result<Condition, Vec<Mistake>> {
     let schema = ApolloSchema::parse(SCHEMA, "test").unwrap();
     let field = &schema.get_object("Query").unwrap().fields["field"];
-    let scope = Scope { schema: &schema, arguments: &field.arguments, authentication: true, event: true };
+    let scope = Scope {
+        schema: &schema,
+        arguments: &field.arguments,
+        authentication: true,
+        event: true,
+        parent: None,
+        root: None,
+    };
     Condition::compile(source, &scope)
 }
 

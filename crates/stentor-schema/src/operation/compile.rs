@@ -12,13 +12,14 @@ use apollo_compiler::{
 
 use super::{
     coerce::{Variables, coerce_arguments, coerce_if},
-    key,
+    guard, key,
     limits::exceeded,
     selection::{
-        Abstract, Enum, Field, JsonKey, Kind, Root, RootSelection, Selection, Shape, Source, snake_case,
+        Abstract, Enum, Field, Guard, JsonKey, Kind, ParentField, Root, RootSelection, Selection, Shape,
+        Source, snake_case,
     },
 };
-use crate::{ErrorCode, GraphQLError, JsonObject, Schema, ValueSource};
+use crate::{ErrorCode, GraphQLError, JsonObject, Schema, ScopeGuard, Template, ValueSource};
 
 /// Compiles the selections of one operation.
 pub(super) struct Compiler<'a> {
@@ -72,11 +73,13 @@ impl<'a> Compiler<'a> {
             source: Source::Keys(Box::default()),
             shape: self.shape(&definition.ty, nodes)?,
             arguments: JsonObject::new(),
+            guards: Box::default(),
         };
         Ok(Root::Fed(Arc::new(RootSelection {
             parent: parent.as_str().into(),
             root: Arc::clone(root),
             node: node.clone(),
+            guards: guard::guards_below(&field),
             canonical: key::canonical_selection(&field),
             field,
             length: AtomicUsize::new(0),
@@ -123,7 +126,26 @@ impl<'a> Compiler<'a> {
             source: self.source(type_name, &node.name),
             shape: self.shape(&definition.ty, nodes)?,
             arguments: self.arguments(definition, node)?,
+            guards: self.guards(type_name, &node.name)?,
         })
+    }
+
+    fn guards(&mut self, type_name: &Name, field: &Name) -> Result<Box<[Guard]>, GraphQLError> {
+        let schema = self.schema;
+        schema.guards(type_name, field).iter().map(|rule| self.guard(type_name, rule)).collect()
+    }
+
+    fn guard(&mut self, type_name: &Name, rule: &Arc<ScopeGuard>) -> Result<Guard, GraphQLError> {
+        let names = rule.resource.iter().flat_map(Template::parents);
+        let parent = names.map(|name| self.parent_field(type_name, name)).collect::<Result<_, _>>()?;
+        Ok(Guard { rule: Arc::clone(rule), parent })
+    }
+
+    fn parent_field(&mut self, type_name: &Name, name: &str) -> Result<ParentField, GraphQLError> {
+        let schema = self.schema.public();
+        let definition = schema.type_field(type_name, name).map_err(|_| unknown())?;
+        let kind = self.kind(definition.ty.inner_named_type(), &[])?;
+        Ok(ParentField { name: name.into(), source: self.source(type_name, &definition.name), kind })
     }
 
     fn arguments(

@@ -7,8 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::selection::{Field, RootSelection, Selection};
-use crate::JsonObject;
+use super::{
+    guard::Asking,
+    selection::{Field, Guard, RootSelection, Selection},
+};
+use crate::{Grants, JsonObject, Template};
 
 /// Everything of a compiled root field that the bytes of its results depend on.
 ///
@@ -32,6 +35,7 @@ pub(super) fn audience(
     arguments: &JsonObject,
     read: &BTreeSet<String>,
     claims: &JsonObject,
+    grants: Option<&dyn Grants>,
 ) -> String {
     let mut out = String::with_capacity(selection.canonical.len() + 128);
     out.push('[');
@@ -43,8 +47,27 @@ pub(super) fn audience(
     out.push(',');
     let present = read.iter().filter_map(|name| claims.get_key_value(name));
     write_object(&mut out, present);
+    out.push(',');
+    let asking = Asking { arguments, grants };
+    write_list(&mut out, '[', ']', &selection.guards, |out, guard| write_guard(out, guard, asking));
     out.push(']');
     out
+}
+
+/// What a guard may say to this member and not to another: its decision, or everything that it decides by.
+fn write_guard(out: &mut String, guard: &Guard, asking: Asking<'_>) {
+    let Some(grants) = asking.grants else { return out.push_str("null") };
+    if !guard.reads_parent() {
+        let allowed = guard.check(asking, &|_| None).is_ok();
+        return out.push_str(if allowed { "true" } else { "false" });
+    }
+    out.push('[');
+    let digest = grants.digest(&guard.rule.scope);
+    write_list(out, '[', ']', digest, |out, byte| out.push_str(&byte.to_string()));
+    out.push(',');
+    let read: BTreeSet<&str> = guard.rule.resource.iter().flat_map(Template::claims).collect();
+    write_object(out, read.into_iter().filter_map(|name| grants.claims().get_key_value(name)));
+    out.push(']');
 }
 
 fn write_canonical(out: &mut String, value: &Value) {

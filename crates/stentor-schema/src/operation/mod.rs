@@ -4,6 +4,7 @@ mod cache;
 mod coerce;
 mod compile;
 mod document;
+mod guard;
 mod introspection;
 mod key;
 mod leaf;
@@ -18,8 +19,8 @@ use std::sync::{Arc, atomic::Ordering};
 use bytes::Bytes;
 
 pub(crate) use self::cache::DocumentCache;
-use self::{project::Projector, respond::Entry, selection::RootSelection};
-use crate::{Event, Feed, JsonObject, Malformed, RenderError, RootField, TemplateScope};
+use self::{guard::Asking, project::Projector, respond::Entry, selection::RootSelection};
+use crate::{Event, Feed, Grants, JsonObject, Malformed, RenderError, RootField, TemplateScope};
 
 /// A GraphQL request, as every transport brings it.
 #[derive(Clone, Debug, Default)]
@@ -137,20 +138,28 @@ impl SubscriptionPlan {
     /// What every subscription that must receive exactly the same bytes has in common, apart from the topic.
     ///
     /// It holds the root field, the response key, the selection, the coerced arguments, and of `claims` those that the
-    /// field's templates and conditions read. The operation's name, white space, how the document is cut into
-    /// fragments, and variables that are not used do not show in it.
-    pub fn audience_key(&self, claims: &JsonObject) -> String {
-        key::audience(&self.selection, &self.arguments, &self.field.claims, claims)
+    /// field's templates and conditions read. Of each guard on what is selected it holds what it says, or, where it
+    /// reads the object around its field, the claims that it reads and a digest of what `grants` say about its scope.
+    /// The operation's name, white space, how the document is cut into fragments, and variables that are not used do
+    /// not show in it.
+    pub fn audience_key(&self, claims: &JsonObject, grants: Option<&dyn Grants>) -> String {
+        key::audience(&self.selection, &self.arguments, &self.field.claims, claims, grants)
+    }
+
+    /// Whether anything that is selected has a guard of its own, for which [`project`](Self::project) needs grants.
+    pub fn is_guarded(&self) -> bool {
+        !self.selection.guards.is_empty()
     }
 
     /// The result for one event. Its errors have no locations: an audience shares the bytes between documents that
-    /// differ in white space.
+    /// differ in white space. What `grants` do not allow is null, with an error; without any, the client is anonymous.
     ///
     /// # Errors
     ///
     /// The payload cannot be this field's value at all: text for an object, say.
-    pub fn project(&self, event: &Event) -> Result<ExecutionResult, Malformed> {
-        let mut projector = Projector::new(&self.arguments, self.selection.length.load(Ordering::Relaxed));
+    pub fn project(&self, event: &Event, grants: Option<&dyn Grants>) -> Result<ExecutionResult, Malformed> {
+        let asking = Asking { arguments: &self.arguments, grants };
+        let mut projector = Projector::new(asking, self.selection.length.load(Ordering::Relaxed));
         let data = projector.event(&self.selection, event)?;
         let result = projector.finish(data);
         self.selection.length.store(result.len().min(REMEMBERED_BYTES), Ordering::Relaxed);

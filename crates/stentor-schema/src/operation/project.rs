@@ -7,8 +7,9 @@
 use serde_json::Value;
 
 use super::{
+    guard::{Asking, payload_value},
     leaf,
-    selection::{Abstract, Field, Kind, RootSelection, Selection, Shape, Source},
+    selection::{Abstract, Field, Kind, ParentField, RootSelection, Selection, Shape, Source},
 };
 use crate::{ErrorCode, Event, GraphQLError, JsonObject, Malformed, PathSegment};
 
@@ -17,8 +18,8 @@ use crate::{ErrorCode, Event, GraphQLError, JsonObject, Malformed, PathSegment};
 pub(super) struct Projector<'a> {
     out: Vec<u8>,
     errors: Vec<GraphQLError>,
-    /// The arguments of the root field, for `@from(argument)`.
-    arguments: &'a JsonObject,
+    /// The arguments of the root field, for `@from(argument)`, and who asks.
+    asking: Asking<'a>,
 }
 
 /// A value was null, or failed, where the type allows no null: its parent becomes null.
@@ -42,15 +43,15 @@ enum Step<'a> {
 
 impl<'a> Projector<'a> {
     /// Begins a response of about this many bytes.
-    pub(super) fn new(arguments: &'a JsonObject, length: usize) -> Self {
+    pub(super) fn new(asking: Asking<'a>, length: usize) -> Self {
         let mut out = Vec::with_capacity(length);
         out.extend_from_slice(DATA);
-        Self { out, errors: Vec::new(), arguments }
+        Self { out, errors: Vec::new(), asking }
     }
 
     /// Uses the arguments of another root field from here on.
     pub(super) const fn set_arguments(&mut self, arguments: &'a JsonObject) {
-        self.arguments = arguments;
+        self.asking.arguments = arguments;
     }
 
     /// Writes bytes that are JSON already.
@@ -180,20 +181,37 @@ impl<'a> Projector<'a> {
                 self.out.push(b',');
             }
             self.raw(field.key.json().as_bytes());
-            let value = match &field.source {
-                Source::Keys(keys) => keys.iter().find_map(|key| find(object, key)),
-                Source::Argument(name) => self.arguments.get(&**name),
-                Source::Typename => {
-                    leaf::write_json(&mut self.out, &*selection.type_name);
-                    continue;
-                }
-            };
+            if matches!(field.source, Source::Typename) {
+                leaf::write_json(&mut self.out, &*selection.type_name);
+                continue;
+            }
             let step = Step::Key(field.key.name());
             let place = Place { parent, step, owner: &selection.type_name, field };
+            if !field.guards.is_empty()
+                && let Err(error) = self.check(field, object)
+            {
+                self.deny(error, &place)?;
+                continue;
+            }
+            let value = payload_value(&field.source, object, self.asking.arguments);
             self.value(&field.shape, value.unwrap_or(&Value::Null), &place)?;
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// Asks every guard of a field, before anything is known of its value.
+    fn check(&self, field: &Field, object: &JsonObject) -> Result<(), GraphQLError> {
+        let asking = self.asking;
+        let parent = |field: &ParentField| payload_value(&field.source, object, asking.arguments);
+        field.guards.iter().try_for_each(|guard| guard.check(asking, &parent))
+    }
+
+    fn deny(&mut self, error: GraphQLError, place: &Place<'_>) -> Result<(), Nulled> {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(GraphQLError { path: place.path(), ..error });
+        }
+        self.null(&place.field.shape)
     }
 
     /// The type is what the object's `__typename` says, or the only possible one if it says nothing.
@@ -281,19 +299,8 @@ impl Place<'_> {
     }
 }
 
-/// The value of a key. In a small object, comparing is faster than hashing: most names differ in length already.
-fn find<'v>(object: &'v JsonObject, key: &str) -> Option<&'v Value> {
-    if object.len() > SMALL_OBJECT {
-        return object.get(key);
-    }
-    object.iter().find_map(|(name, value)| (name == key).then_some(value))
-}
-
 /// How every response begins; its last byte is the brace that null takes the place of.
 const DATA: &[u8] = b"{\"data\":{";
-
-/// Keys of an object that is searched without hashing.
-const SMALL_OBJECT: usize = 16;
 
 /// Field errors of one response at most; what is beyond is null without an explanation.
 const MAX_ERRORS: usize = 100;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    ExecutionResult, RootPlan, leaf,
+    ExecutionResult, RootPlan,
+    guard::Asking,
+    leaf,
     project::{Nulled, Projector},
     selection::{JsonKey, RootSelection},
 };
-use crate::{ErrorCode, GraphQLError, JsonObject};
+use crate::{ErrorCode, Grants, GraphQLError, JsonObject};
 
 /// One key of a query's or mutation's response.
 #[derive(Debug)]
@@ -39,10 +41,15 @@ impl Entry {
 impl RootPlan {
     /// The response: `values[i]` is the value of `calls[i]`, or why there is none.
     ///
+    /// What `grants` do not allow is null, with an error; without any, the client is anonymous.
     /// An error without a path gets its root field's. A value too few counts as an internal error.
-    pub fn respond(&self, values: Vec<Result<Value, GraphQLError>>) -> ExecutionResult {
+    pub fn respond(
+        &self,
+        values: Vec<Result<Value, GraphQLError>>,
+        grants: Option<&dyn Grants>,
+    ) -> ExecutionResult {
         let none = JsonObject::new();
-        let mut projector = Projector::new(&none, RESPONSE_BYTES);
+        let mut projector = Projector::new(Asking { arguments: &none, grants }, RESPONSE_BYTES);
         let mut calls = self.calls.iter();
         let mut values = values.into_iter();
         let mut data = Ok(());

@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 
 use apollo_compiler::{Node, executable};
 
-use crate::{JsonObject, RootField};
+use crate::{JsonObject, RootField, ScopeGuard};
 
 /// A root field of an operation.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct RootSelection {
     pub(super) root: Arc<RootField>,
     /// The first of the merged fields: validation has made sure that all have the same arguments.
     pub(super) node: Node<executable::Field>,
+    /// Every `@hasScope` on what is selected, each once.
+    pub(super) guards: Box<[Guard]>,
     /// All of the selection that the bytes of a result depend on, and nothing else.
     pub(super) canonical: String,
     /// How long the last result was, so that the next one is written without growing.
@@ -51,6 +53,24 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     /// Coerced arguments of a field below the root.
     pub(super) arguments: JsonObject,
+    /// Who may see the value of a field below the root; all must agree.
+    pub(super) guards: Box<[Guard]>,
+}
+
+/// A `@hasScope` on a field below the root.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    pub(super) rule: Arc<ScopeGuard>,
+    /// The fields of the object around it that the resource reads.
+    pub(super) parent: Arc<[ParentField]>,
+}
+
+/// A field that a guard reads, whether it is selected or not.
+#[derive(Debug)]
+pub(super) struct ParentField {
+    pub(super) name: Box<str>,
+    pub(super) source: Source,
+    pub(super) kind: Kind,
 }
 
 /// A response key, ready to be written: `"status":`.

@@ -18,7 +18,9 @@ use apollo_compiler::{
 use super::{
     SchemaOptions, apollo, directives,
     literal::range_of,
+    reach::Reach,
     root::{self, CheckedField},
+    scope_guard::{self, FieldGuards},
     value_source,
 };
 use crate::{
@@ -31,6 +33,7 @@ pub(super) struct Checked {
     pub(super) fields: Vec<CheckedField>,
     pub(super) claims: BTreeSet<String>,
     pub(super) sources: HashMap<String, HashMap<String, ValueSource>>,
+    pub(super) guards: FieldGuards,
     pub(super) public: Valid<ApolloSchema>,
 }
 
@@ -47,7 +50,10 @@ pub(super) fn check(file: &SourceFile, options: &SchemaOptions) -> Result<Checke
         }
     };
     let mut fields = check_roots(&schema, file, options, &mut mistakes);
-    let sources = value_source::check(&schema, file, &mut mistakes);
+    let reach = Reach::of(&schema);
+    reach.check(&schema, &mut mistakes);
+    let sources = value_source::check(&schema, file, &reach, &mut mistakes);
+    let guards = scope_guard::check(&schema, file, options, &reach, &mut mistakes);
     check_abstract_types(&schema, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes);
@@ -55,8 +61,9 @@ pub(super) fn check(file: &SourceFile, options: &SchemaOptions) -> Result<Checke
     if without_query {
         fields.push(version_field());
     }
-    let claims = root::claims(fields.iter().map(|checked| &checked.field), options);
-    Ok(Checked { fields, claims, sources, public: public(schema, file)? })
+    let mut claims = root::claims(fields.iter().map(|checked| &checked.field), options);
+    claims.extend(scope_guard::claims(&guards));
+    Ok(Checked { fields, claims, sources, guards, public: public(schema, file)? })
 }
 
 fn build(file: &SourceFile) -> Result<ApolloSchema, Vec<Mistake>> {
@@ -194,7 +201,7 @@ fn version_field() -> CheckedField {
     CheckedField { field, range: 0..0 }
 }
 
-const OPERATIONS: [OperationType; 3] =
+pub(super) const OPERATIONS: [OperationType; 3] =
     [OperationType::Query, OperationType::Mutation, OperationType::Subscription];
 
 const VERSION_FIELD: Name = name!("stentor");

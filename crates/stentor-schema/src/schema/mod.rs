@@ -4,8 +4,10 @@ mod apollo;
 mod check;
 mod directives;
 mod literal;
+mod reach;
 mod root;
 mod scope;
+mod scope_guard;
 mod value_source;
 
 pub(crate) use self::scope::{Scope, Segment, Strictness};
@@ -18,7 +20,7 @@ use std::{
 use apollo_compiler::{ast::OperationType, validation::Valid};
 
 use crate::{
-    Diagnostics, Feed, RootField, ValueSource,
+    Diagnostics, Feed, RootField, ScopeGuard, ValueSource,
     diagnostic::{Mistake, SourceFile},
     operation::DocumentCache,
 };
@@ -32,6 +34,7 @@ pub struct Schema {
     claims: BTreeSet<String>,
     /// By object type, then by field.
     sources: HashMap<String, HashMap<String, ValueSource>>,
+    guards: scope_guard::FieldGuards,
     public: Valid<apollo_compiler::Schema>,
     file: SourceFile,
     /// Where each `@resolver` field stands in the file, for [`Schema::require_resolvers`].
@@ -110,6 +113,11 @@ impl Schema {
         self.sources.get(object)?.get(field)
     }
 
+    /// Every `@hasScope` on the field of an object below the root.
+    pub(crate) fn guards(&self, object: &str, field: &str) -> &[Arc<ScopeGuard>] {
+        self.guards.get(object).and_then(|fields| fields.get(field)).map(AsRef::as_ref).unwrap_or_default()
+    }
+
     /// The schema that clients see: without our directives.
     pub(crate) fn public(&self) -> &Valid<apollo_compiler::Schema> {
         &self.public
@@ -127,6 +135,7 @@ impl Schema {
             by_name,
             claims: checked.claims,
             sources: checked.sources,
+            guards: checked.guards,
             public: checked.public,
             file,
             resolvers,

@@ -11,6 +11,7 @@ use super::{
     SchemaOptions, Scope,
     check::{misplaced, name_range},
     literal::{Literal, range_of},
+    scope_guard::{self, without_authentication},
 };
 use crate::{
     Condition, Delivery, Feed, Overflow, RootField, ScopeGuard, Template, TenantGuard, TopicFeed,
@@ -154,16 +155,13 @@ impl<'a> Checker<'a> {
     }
 
     fn guard(&mut self, directive: &'a Node<Directive>) -> Option<ScopeGuard> {
-        self.require_authentication(directive)?;
-        let scope = self.literal(directive, "scope")?;
-        if scope.text.is_empty() || scope.text.contains(char::is_whitespace) {
-            let message = "a scope is one word";
-            return self.refuse(scope.range, message, "for several scopes write `@hasScope` several times");
+        match scope_guard::read(directive, self.file, &[self.scope(false)]) {
+            Ok(guard) => Some(guard),
+            Err(mistakes) => {
+                self.mistakes.extend(mistakes);
+                None
+            }
         }
-        let scope = scope.text.to_owned();
-        let mistakes_before = self.mistakes.len();
-        let resource = self.template(directive, "resource", TemplateKind::Resource);
-        (self.mistakes.len() == mistakes_before).then_some(ScopeGuard { scope, resource })
     }
 
     fn tenant(&mut self) -> Option<TenantGuard> {
@@ -300,8 +298,8 @@ impl<'a> Checker<'a> {
         if self.options.authentication {
             return Some(());
         }
-        let message = format!("`@{}` needs authentication", directive.name);
-        self.refuse(name_range(directive), message, "configure `[auth]`: without it everyone is anonymous")
+        self.mistakes.push(without_authentication(directive));
+        None
     }
 
     fn template(
@@ -337,6 +335,8 @@ impl<'a> Checker<'a> {
             arguments: &self.definition.arguments,
             authentication: self.options.authentication,
             event,
+            parent: None,
+            root: None,
         }
     }
 

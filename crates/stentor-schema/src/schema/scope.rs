@@ -5,9 +5,10 @@ use std::ops::Range;
 use apollo_compiler::{
     Node, Schema as ApolloSchema,
     ast::{InputValueDefinition, Type},
-    schema::ExtendedType,
+    schema::{ExtendedType, ObjectType},
 };
 
+use super::reach::RootRef;
 use crate::diagnostic::{Mistake, suggestion};
 
 /// The names that one template or condition may read.
@@ -20,6 +21,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) authentication: bool,
     /// Whether there is an event yet.
     pub(crate) event: bool,
+    /// The type whose field a guard below the root stands on.
+    pub(crate) parent: Option<&'a ObjectType>,
+    /// The root field whose arguments they are, if it is not the field itself.
+    pub(crate) root: Option<&'a RootRef<'a>>,
 }
 
 /// A name of a path such as `args.filter.owner`, and where it stands.
@@ -46,7 +51,7 @@ impl Scope<'_> {
         let mut at = first;
         for segment in rest {
             if strictness == Strictness::Text {
-                require_non_null(definition, at)?;
+                self.require_non_null(definition, at)?;
             }
             match self.input_field(definition, at, segment)? {
                 Some(field) => (definition, at) = (field, segment),
@@ -54,8 +59,44 @@ impl Scope<'_> {
             }
         }
         if strictness == Strictness::Text {
-            require_non_null(definition, at)?;
+            self.require_non_null(definition, at)?;
             self.require_leaf(definition, path)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the path below `parent`: one field of that type, which is never null and has a text.
+    pub(crate) fn check_parent(&self, path: &[Segment], range: Range<usize>) -> Result<(), Mistake> {
+        let Some(parent) = self.parent else {
+            return Err(Mistake::new(range, "a root field has no parent").help("read an argument instead"));
+        };
+        let Some((first, rest)) = path.split_first() else { return Ok(()) };
+        let (name, owner) = (&first.name, &parent.name);
+        let refuse = |at: &Segment, message: String| Mistake::new(at.range.clone(), message);
+        let Some(field) = parent.fields.get(name.as_str()) else {
+            let names = parent.fields.keys().map(|name| name.as_str());
+            let help = suggestion(name, names).unwrap_or_else(|| format!("declare it: `{name}: ID!`"));
+            return Err(refuse(first, format!("`{owner}` has no field `{name}`")).help(help));
+        };
+        let required = field.arguments.iter().find(|argument| argument.is_required());
+        if let Some(argument) = required {
+            let message = format!("`{owner}.{name}` needs the argument `{}`", argument.name);
+            return Err(refuse(first, message).help("read a field that needs no arguments"));
+        }
+        let type_name = field.ty.inner_named_type();
+        let leaf =
+            matches!(self.schema.types.get(type_name), Some(ExtendedType::Scalar(_) | ExtendedType::Enum(_)));
+        if field.ty.is_list() || !leaf {
+            let message = format!("`{owner}.{name}` is of type `{}`: it has no text of its own", field.ty);
+            return Err(refuse(first, message).help("read a scalar or an enum, `parent.id` say"));
+        }
+        if let Some(second) = rest.first() {
+            let message = format!("`{owner}.{name}` is of type `{type_name}`, it has no fields");
+            return Err(refuse(second, message).help(format!("read `parent.{name}` itself")));
+        }
+        if !field.ty.is_non_null() {
+            let message = format!("`{owner}.{name}` may be null: a null has no text");
+            return Err(refuse(first, message).help(format!("make it non-null: `{name}: {}!`", field.ty)));
         }
         Ok(())
     }
@@ -78,6 +119,9 @@ impl Scope<'_> {
         if self.event {
             roots.push("event");
         }
+        if self.parent.is_some() {
+            roots.push("parent");
+        }
         roots
     }
 
@@ -86,6 +130,12 @@ impl Scope<'_> {
             return Ok(found);
         }
         let name = &segment.name;
+        if let Some(root) = self.root {
+            let coordinate = root.coordinate();
+            let message = format!("`{coordinate}` leads here, and has no argument `{name}`");
+            let help = format!("declare it on `{coordinate}` too, or read the parent: `parent.id` say");
+            return Err(Mistake::new(segment.range.clone(), message).help(help));
+        }
         let names = self.arguments.iter().map(|argument| argument.name.as_str());
         let help = suggestion(name, names)
             .unwrap_or_else(|| format!("the field has no arguments: declare one, `{name}: ID!` say"));
@@ -144,14 +194,15 @@ impl Scope<'_> {
             _ => Ok(()),
         }
     }
-}
 
-fn require_non_null(definition: &InputValueDefinition, at: &Segment) -> Result<(), Mistake> {
-    if definition.ty.is_non_null() {
-        return Ok(());
+    fn require_non_null(&self, definition: &InputValueDefinition, at: &Segment) -> Result<(), Mistake> {
+        if definition.ty.is_non_null() {
+            return Ok(());
+        }
+        let required: Type = (*definition.ty).clone().non_null();
+        let place = self.root.map(|root| format!(" on `{}`", root.coordinate())).unwrap_or_default();
+        let message = format!("`{}` may be null{place}: a null has no text", at.name);
+        Err(Mistake::new(at.range.clone(), message)
+            .help(format!("make it non-null{place}: `{}: {required}`", definition.name)))
     }
-    let required: Type = (*definition.ty).clone().non_null();
-    let message = format!("`{}` may be null: a null has no text", at.name);
-    Err(Mistake::new(at.range.clone(), message)
-        .help(format!("make it non-null: `{}: {required}`", definition.name)))
 }

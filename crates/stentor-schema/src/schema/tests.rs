@@ -64,7 +64,7 @@ fn a_field_knows_the_claims_that_decide_what_its_members_receive() {
     assert_eq!(names(&subscription(&schema, "bot").claims), ["realm", "tenant_id"]);
     assert_eq!(names(&subscription(&schema, "things").claims), ["https://example.com/level", "tenant_id"]);
     assert!(subscription(&schema, "latest").claims.is_empty());
-    assert_eq!(names(schema.claims()), ["https://example.com/level", "realm", "tenant_id"]);
+    assert_eq!(names(schema.claims()), ["https://example.com/level", "realm", "sub", "tenant_id"]);
 }
 
 #[test]

@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use apollo_compiler::{
     Node, Schema as ApolloSchema,
-    ast::{Directive, FieldDefinition, InputValueDefinition, OperationType, Type, Value},
+    ast::{Directive, FieldDefinition, InputValueDefinition, Type, Value},
     schema::{ExtendedType, ObjectType},
 };
 
 use super::{
-    check::{is_root, misplaced, name_range, root_type},
+    check::{is_root, misplaced, name_range},
     directives,
     literal::{Literal, range_of},
+    reach::Reach,
 };
 use crate::{
     ValueSource,
@@ -22,9 +23,10 @@ use crate::{
 pub(super) fn check(
     schema: &ApolloSchema,
     file: &SourceFile,
+    reach: &Reach<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> HashMap<String, HashMap<String, ValueSource>> {
-    let checker = Checker { file, arguments: reachable_arguments(schema) };
+    let checker = Checker { file, reach };
     let mut sources: HashMap<String, HashMap<String, ValueSource>> = HashMap::new();
     for definition in schema.types.values() {
         match definition {
@@ -50,8 +52,7 @@ pub(super) fn check(
 
 struct Checker<'a> {
     file: &'a SourceFile,
-    /// By object type: the arguments of every root field that leads to it.
-    arguments: HashMap<&'a str, Vec<&'a InputValueDefinition>>,
+    reach: &'a Reach<'a>,
 }
 
 impl Checker<'_> {
@@ -64,9 +65,10 @@ impl Checker<'_> {
                         Ok(source) => _ = sources.insert(field.name.to_string(), source),
                         Err(mistake) => mistakes.push(mistake),
                     },
+                    "hasScope" => {}
                     name if directives::NAMES.contains(&name) => mistakes.push(
                         misplaced(directive, "fields of Query, Mutation and Subscription")
-                            .help(below_the_root_help(name)),
+                            .help("below the root, fields take their values from the root field's"),
                     ),
                     _ => {}
                 }
@@ -128,7 +130,10 @@ impl Checker<'_> {
         value: &Node<Value>,
     ) -> Result<ValueSource, Mistake> {
         let name = value.as_str().unwrap_or_default();
-        let known = self.arguments.get(object).map(Vec::as_slice).unwrap_or_default();
+        // One root field that has the argument is enough: a type may be fed by several, and a nullable field is then null.
+        let roots = self.reach.roots(object).iter();
+        let known: Vec<&InputValueDefinition> =
+            roots.flat_map(|root| root.definition.arguments.iter().map(|argument| &**argument)).collect();
         let candidates: Vec<_> = known.iter().filter(|argument| argument.name == name).collect();
         if candidates.is_empty() {
             let message = format!("no root field that leads to `{object}` has an argument `{name}`");
@@ -151,51 +156,6 @@ impl Checker<'_> {
     }
 }
 
-/// The arguments that a value of each object type may have come by.
-///
-/// One root field that has the argument is enough: a type may be fed by several, and a nullable field is then null.
-fn reachable_arguments(schema: &ApolloSchema) -> HashMap<&str, Vec<&InputValueDefinition>> {
-    let mut arguments: HashMap<&str, Vec<&InputValueDefinition>> = HashMap::new();
-    for operation in [OperationType::Query, OperationType::Mutation, OperationType::Subscription] {
-        let Some(root) = root_type(schema, operation) else { continue };
-        for field in root.fields.values() {
-            for object in reachable(schema, field.ty.inner_named_type()) {
-                arguments
-                    .entry(object)
-                    .or_default()
-                    .extend(field.arguments.iter().map(|argument| &**argument));
-            }
-        }
-    }
-    arguments
-}
-
-/// The object types that a value of type `from` may hold at any depth.
-fn reachable<'a>(schema: &'a ApolloSchema, from: &'a str) -> BTreeSet<&'a str> {
-    let (mut seen, mut waiting) = (BTreeSet::new(), vec![from]);
-    while let Some(name) = waiting.pop() {
-        if !seen.insert(name) {
-            continue;
-        }
-        match schema.types.get(name) {
-            Some(ExtendedType::Object(object)) => {
-                waiting.extend(object.fields.values().map(|field| field.ty.inner_named_type().as_str()));
-            }
-            Some(ExtendedType::Union(union)) => {
-                waiting.extend(union.members.iter().map(|member| member.name.as_str()));
-            }
-            Some(ExtendedType::Interface(interface)) => {
-                let objects = schema.types.values().filter_map(ExtendedType::as_object);
-                let implementers =
-                    objects.filter(|object| object.implements_interfaces.contains(&interface.name));
-                waiting.extend(implementers.map(|object| object.name.as_str()));
-            }
-            _ => {}
-        }
-    }
-    seen
-}
-
 /// Whether an argument's value can be a field's: the same names, and what the specification coerces.
 fn fits(argument: &Type, field: &Type) -> bool {
     let (from, to) = (argument.inner_named_type().as_str(), field.inner_named_type().as_str());
@@ -208,11 +168,4 @@ fn fits(argument: &Type, field: &Type) -> bool {
         || !built_in(from)
         || !built_in(to);
     shape && names
-}
-
-fn below_the_root_help(directive: &str) -> &'static str {
-    match directive {
-        "hasScope" => "guard the root fields that lead to this type instead",
-        _ => "below the root, fields take their values from the root field's",
-    }
 }

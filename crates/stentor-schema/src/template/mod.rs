@@ -50,6 +50,8 @@ enum Root {
     Args,
     Claims,
     Event,
+    /// The object whose field is guarded.
+    Parent,
 }
 
 impl Template {
@@ -59,7 +61,16 @@ impl Template {
     ///
     /// A value is missing, null, not a scalar, empty or too long.
     pub fn render(&self, scope: &TemplateScope<'_>) -> Result<String, RenderError> {
-        self.render_with(scope, |_| None)
+        self.render_with(scope, None, |_| None)
+    }
+
+    /// As [`render`](Self::render), below the root: `parent` is asked for the fields of the object there.
+    pub(crate) fn render_below<'a>(
+        &self,
+        scope: &TemplateScope<'a>,
+        parent: Parent<'_, 'a>,
+    ) -> Result<String, RenderError> {
+        self.render_with(scope, Some(parent), |_| None)
     }
 
     /// As [`render`](Self::render), for a topic: values must not contain `:`, glob characters or control characters.
@@ -68,7 +79,7 @@ impl Template {
     ///
     /// As `render`, and a value that could name another topic than the one meant.
     pub fn render_topic(&self, scope: &TemplateScope<'_>) -> Result<String, RenderError> {
-        self.render_with(scope, |text| text.chars().find(|character| ambiguous_in_topic(*character)))
+        self.render_with(scope, None, |text| text.chars().find(|character| ambiguous_in_topic(*character)))
     }
 
     /// The top-level claims that it reads.
@@ -79,9 +90,18 @@ impl Template {
         })
     }
 
-    fn render_with(
+    /// The fields of the parent that it reads.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Value(Reference { root: Root::Parent, path }) => path.first().map(String::as_str),
+            _ => None,
+        })
+    }
+
+    fn render_with<'a>(
         &self,
-        scope: &TemplateScope<'_>,
+        scope: &TemplateScope<'a>,
+        parent: Option<Parent<'_, 'a>>,
         forbidden: impl Fn(&str) -> Option<char>,
     ) -> Result<String, RenderError> {
         let mut rendered = String::new();
@@ -89,7 +109,7 @@ impl Template {
             match part {
                 Part::Literal(text) => rendered.push_str(text),
                 Part::Value(reference) => {
-                    let text = reference.text(scope)?;
+                    let text = reference.text(scope, parent)?;
                     if let Some(character) = forbidden(&text) {
                         return Err(reference.refused(&format!("must not contain {}", quoted(character))));
                     }
@@ -102,8 +122,12 @@ impl Template {
 }
 
 impl Reference {
-    fn text<'a>(&self, scope: &TemplateScope<'a>) -> Result<Cow<'a, str>, RenderError> {
-        let text = self.scalar(scope)?;
+    fn text<'a>(
+        &self,
+        scope: &TemplateScope<'a>,
+        parent: Option<Parent<'_, 'a>>,
+    ) -> Result<Cow<'a, str>, RenderError> {
+        let text = self.scalar(self.value(scope, parent))?;
         match text.len() {
             0 => Err(self.refused("must not be empty")),
             1..=MAX_VALUE_BYTES => Ok(text),
@@ -111,8 +135,8 @@ impl Reference {
         }
     }
 
-    fn scalar<'a>(&self, scope: &TemplateScope<'a>) -> Result<Cow<'a, str>, RenderError> {
-        match self.value(scope) {
+    fn scalar<'a>(&self, found: Found<'a>) -> Result<Cow<'a, str>, RenderError> {
+        match found {
             Found::Text(text) => Ok(Cow::Borrowed(text)),
             Found::Value(Value::String(text)) => Ok(Cow::Borrowed(text)),
             Found::Value(Value::Bool(bool)) => Ok(Cow::Borrowed(if *bool { "true" } else { "false" })),
@@ -124,14 +148,15 @@ impl Reference {
         }
     }
 
-    fn value<'a>(&self, scope: &TemplateScope<'a>) -> Found<'a> {
-        let root = match self.root {
-            Root::Args => scope.args,
-            Root::Claims => scope.claims,
+    fn value<'a>(&self, scope: &TemplateScope<'a>, parent: Option<Parent<'_, 'a>>) -> Found<'a> {
+        let Some((first, rest)) = self.path.split_first() else { return self.event_value(scope) };
+        let value = match self.root {
+            Root::Args => scope.args.get(first),
+            Root::Claims => scope.claims.get(first),
             Root::Event => return self.event_value(scope),
+            Root::Parent => parent.and_then(|parent| parent(first)),
         };
-        let Some((first, rest)) = self.path.split_first() else { return Found::Nothing };
-        root.get(first).and_then(|value| descend(value, rest)).map_or(Found::Nothing, Found::Value)
+        value.and_then(|value| descend(value, rest)).map_or(Found::Nothing, Found::Value)
     }
 
     fn event_value<'a>(&self, scope: &TemplateScope<'a>) -> Found<'a> {
@@ -149,13 +174,18 @@ impl Reference {
             Root::Args => format!("argument \"{path}\""),
             Root::Claims => format!("claim \"{path}\""),
             Root::Event if path.is_empty() => "event".to_owned(),
+            Root::Parent => format!("parent field \"{path}\""),
             Root::Event => format!("event key \"{path}\""),
         };
         RenderError(format!("{name} {reason}"))
     }
 }
 
+/// Reads a field of the object whose field is guarded.
+type Parent<'f, 'a> = &'f dyn Fn(&str) -> Option<&'a Value>;
+
 /// What stands at a reference.
+#[derive(Clone, Copy)]
 enum Found<'a> {
     Nothing,
     Text(&'a str),

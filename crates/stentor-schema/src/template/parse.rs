@@ -108,7 +108,7 @@ fn check_literal(literal: &str, start: usize, kind: TemplateKind) -> Result<(), 
         return Err(Mistake::new(start + at..start + at + 2, "`}}` without a `{{` before it")
             .help("a value stands in double braces: `{{ args.id }}`"));
     }
-    for root in ["{args.", "{claims.", "{event."] {
+    for root in ["{args.", "{claims.", "{event.", "{parent."] {
         if let Some(at) = literal.find(root) {
             let end = literal[at..].find('}').map_or(at + root.len(), |length| at + length + 1);
             return Err(Mistake::new(start + at..start + end, "a value needs double braces")
@@ -157,11 +157,13 @@ fn reference(
         "args" => Root::Args,
         "claims" => Root::Claims,
         "event" => Root::Event,
+        "parent" => Root::Parent,
         _ => return Err(unknown_root(first, scope)),
     };
     match root {
         Root::Args => scope.check_argument(rest, Strictness::Text)?,
         Root::Claims => scope.check_claims(range.clone())?,
+        Root::Parent => scope.check_parent(rest, range.clone())?,
         Root::Event if scope.event => {}
         Root::Event => {
             return Err(Mistake::new(

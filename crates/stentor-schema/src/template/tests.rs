@@ -16,7 +16,14 @@ fn parse(text: &str, kind: TemplateKind) -> Result<Template, Vec<Mistake>> {
     let schema = ApolloSchema::parse(SCHEMA, "test").unwrap();
     let field = &schema.get_object("Query").unwrap().fields["field"];
     let event = kind == TemplateKind::Key;
-    let scope = Scope { schema: &schema, arguments: &field.arguments, authentication: true, event };
+    let scope = Scope {
+        schema: &schema,
+        arguments: &field.arguments,
+        authentication: true,
+        event,
+        parent: None,
+        root: None,
+    };
     Template::parse(text, kind, &scope)
 }
 
@@ -130,7 +137,7 @@ fn wrong_templates_are_refused_at_their_place() {
         ("bot:{{ args.idd }}", Topic, "idd", "unknown argument `idd`"),
         ("bot:{{ arg.id }}", Topic, "arg", "unknown name `arg`"),
         ("bot:{{ id }}", Topic, "id", "unknown name `id`"),
-        ("bot:{{ parent.id }}", Resource, "parent", "unknown name `parent`"),
+        ("bot:{{ parent.id }}", Resource, "parent.id", "a root field has no parent"),
         ("bot:{{ args.id", Topic, "{{", "`{{` is never closed"),
         ("bot:{{ args.id {{ args.id }}", Topic, "{{", "`{{` is never closed"),
         ("bot:{{ }}", Topic, "{{ }}", "an empty template"),

@@ -27,7 +27,7 @@ fn key(schema: &Schema, (query, variables, claims): &Sender<'_>) -> String {
     let request =
         Request { query: (*query).to_owned(), operation_name, variables: object(variables.clone()) };
     match schema.plan(&request, &OperationLimits::default()) {
-        Ok(Operation::Subscription(plan)) => plan.audience_key(&object(claims.clone())),
+        Ok(Operation::Subscription(plan)) => plan.audience_key(&object(claims.clone()), None),
         other => panic!("{query}: {other:?}"),
     }
 }

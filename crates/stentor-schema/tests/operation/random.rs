@@ -86,7 +86,7 @@ proptest! {
 }
 
 fn check(plan: &SubscriptionPlan, event: &Event) -> Result<(), TestCaseError> {
-    let Ok(result) = plan.project(event) else { return Ok(()) };
+    let Ok(result) = plan.project(event, None) else { return Ok(()) };
     let json: Value =
         serde_json::from_slice(result.bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert_eq!(result.bytes().last(), Some(&b'}'));

@@ -228,7 +228,8 @@ fn skip_and_include_are_decided_by_the_variables() {
         (json!({"yes": false, "no": true}), r#"{"data":{"bot":{"a":"x","d":"x","g":"x"}}}"#),
     ];
     for (variables, expected) in rows {
-        let result = subscription(&schema, query, variables).project(&event(r#"{"name":"x"}"#)).unwrap();
+        let result =
+            subscription(&schema, query, variables).project(&event(r#"{"name":"x"}"#), None).unwrap();
         assert_eq!(result.bytes(), expected);
     }
 }
@@ -286,7 +287,7 @@ fn a_payload_of_the_wrong_outer_shape_is_malformed() {
         ("subscription { bots { name } }", "x", "payload of Subscription.bots is text, not JSON"),
     ];
     for (query, payload, expected) in rows {
-        let outcome = subscription(&schema, query, json!({})).project(&event(payload));
+        let outcome = subscription(&schema, query, json!({})).project(&event(payload), None);
         assert_eq!(outcome, Err(Malformed(expected.to_owned())), "{query} {payload}");
     }
 }
@@ -294,7 +295,8 @@ fn a_payload_of_the_wrong_outer_shape_is_malformed() {
 #[test]
 fn a_result_can_be_opened_before_its_last_brace() {
     let schema = schema(BOTS);
-    let result = subscription(&schema, "subscription { text }", json!({})).project(&event("x")).unwrap();
+    let result =
+        subscription(&schema, "subscription { text }", json!({})).project(&event("x"), None).unwrap();
     assert_eq!(result.open(), br#"{"data":{"text":"x"}"#);
     assert_eq!(result.bytes().last(), Some(&b'}'));
 }

@@ -28,7 +28,7 @@ fn root_plan(query: &str) -> RootPlan {
 }
 
 fn respond(query: &str, values: Vec<Result<Value, GraphQLError>>) -> String {
-    String::from_utf8(root_plan(query).respond(values).bytes().to_vec()).unwrap()
+    String::from_utf8(root_plan(query).respond(values, None).bytes().to_vec()).unwrap()
 }
 
 #[test]

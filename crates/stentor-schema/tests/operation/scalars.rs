@@ -68,7 +68,7 @@ fn values_are_coerced_strictly() {
     let schema = schema(SCHEMA);
     for (field, value, expected) in rows {
         let plan = subscription(&schema, &format!("subscription {{ values {{ {field} }} }}"), json!({}));
-        let result = plan.project(&event(&format!("{{\"{field}\":{value}}}"))).unwrap();
+        let result = plan.project(&event(&format!("{{\"{field}\":{value}}}")), None).unwrap();
         let expected = match expected {
             Ok(json) => format!(r#"{{"data":{{"values":{{"{field}":{json}}}}}}}"#),
             Err(message) => {

@@ -36,7 +36,7 @@ pub(crate) fn event(payload: &str) -> Event {
 pub(crate) fn check_results(sdl: &str, rows: &[(&str, &str, &str, &str)]) {
     let schema = schema(sdl);
     for (name, query, payload, expected) in rows {
-        let result = subscription(&schema, query, json!({})).project(&event(payload)).expect(name);
+        let result = subscription(&schema, query, json!({})).project(&event(payload), None).expect(name);
         assert_eq!(std::str::from_utf8(result.bytes()).unwrap(), *expected, "{name}");
     }
 }
