@@ -31,8 +31,12 @@ pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) origins: Origins,
     pub(crate) connections: Arc<Connections>,
-    /// HTTP requests that may be answered at a time.
+    /// HTTP requests that may be worked on at a time.
     pub(crate) http_requests: Semaphore,
+    /// Bytes of HTTP bodies that may be on their way.
+    pub(crate) http_bodies: Semaphore,
+    /// HTTP requests at a time, from the head to the answer; as many as there may be sockets.
+    pub(crate) http_exchanges: Semaphore,
     pub(crate) protocol: Arc<stentor_protocol::Config>,
     pub(crate) telemetry: Telemetry,
     verifier: Option<Arc<dyn TokenVerifier>>,
@@ -77,6 +81,8 @@ impl App {
             origins: Origins::new(&config.allowed_origins),
             connections: Arc::new(connections),
             http_requests: Semaphore::new(config.limits.http_requests),
+            http_bodies: Semaphore::new(config.limits.http_body_bytes.get()),
+            http_exchanges: Semaphore::new(config.limits.http_connections),
             protocol: Arc::new(protocol_config(&config)),
             telemetry,
             verifier,

@@ -107,8 +107,8 @@ async fn drain(app: &App) {
     tracing::info!(window = ?config.window.get(), "draining");
     let everyone = async {
         app.connections.drain(config.window.get()).await;
-        let all = u32::try_from(app.config.limits.http_requests).unwrap_or(u32::MAX);
-        let _answered = app.http_requests.acquire_many(all).await;
+        let all = u32::try_from(app.config.limits.http_connections).unwrap_or(u32::MAX);
+        let _answered = app.http_exchanges.acquire_many(all).await;
     };
     match timeout(config.timeout.get(), everyone).await {
         Ok(()) => tracing::info!("drained"),

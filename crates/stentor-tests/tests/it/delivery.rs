@@ -364,8 +364,16 @@ async fn fields_of_a_query_are_resolved_together_and_those_of_a_mutation_in_turn
     client.subscribe("m", r#"mutation { a: step(name: "a") b: step(name: "b") }"#).await;
     client.expect_data("m", json!({ "a": true, "b": true })).await;
     client.expect_complete("m").await;
-    let expected = ["\"a\" begins", "\"a\" ends", "\"b\" begins", "\"b\" ends"];
-    assert_eq!(*log.lock().expect("nobody panics"), expected);
+    let answer = server.post("/graphql", r#"{"query":"{ a: meet b: meet c: meet }"}"#).await;
+    assert_eq!(answer.json(), json!({ "data": { "a": true, "b": true, "c": true } }));
+    let body = json!({ "query": r#"mutation { c: step(name: "c") d: step(name: "d") }"# });
+    assert_eq!(
+        server.post("/graphql", &body.to_string()).await.json(),
+        json!({ "data": { "c": true, "d": true } })
+    );
+    let expected =
+        ["a", "b", "c", "d"].map(|name| [format!("\"{name}\" begins"), format!("\"{name}\" ends")]);
+    assert_eq!(*log.lock().expect("nobody panics"), expected.concat());
 }
 
 /// A schema with a field `tick` that is fed as `directive` says.

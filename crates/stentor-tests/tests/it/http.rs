@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use stentor::{Call, Config, Stentor, config::Period};
+use stentor::{Call, Config, Stentor, config::ByteSize};
 use stentor_tests::{HttpResponse, Served, TestServer, exchange, request};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::raw::{RawSocket, error_code};
+use crate::raw::error_code;
 
 const SCHEMA: &str = r#"
     type Query { hello(name: String = "world"): String! @resolver wait: String @resolver fail: String! @resolver }
@@ -18,16 +18,16 @@ const SCHEMA: &str = r#"
 
 /// Asked once by each call of `wait` that begins, and told by the test when it may end.
 #[derive(Debug)]
-struct Gate {
-    begun: Semaphore,
-    open: Notify,
+pub(crate) struct Gate {
+    pub(crate) begun: Semaphore,
+    pub(crate) open: Notify,
 }
 
-async fn server() -> TestServer {
+pub(crate) async fn server() -> TestServer {
     configured(|_| {}).await.0
 }
 
-async fn configured(change: impl FnOnce(&mut Config)) -> (TestServer, Arc<Gate>) {
+pub(crate) async fn configured(change: impl FnOnce(&mut Config)) -> (TestServer, Arc<Gate>) {
     let mut config = Config::default();
     change(&mut config);
     let gate = Arc::new(Gate { begun: Semaphore::new(0), open: Notify::new() });
@@ -51,7 +51,7 @@ async fn configured(change: impl FnOnce(&mut Config)) -> (TestServer, Arc<Gate>)
     (TestServer::build(builder).await, gate)
 }
 
-async fn post(server: &TestServer, body: &str) -> HttpResponse {
+pub(crate) async fn post(server: &TestServer, body: &str) -> HttpResponse {
     server.post("/graphql", body).await
 }
 
@@ -82,67 +82,6 @@ async fn queries_and_mutations_are_answered() {
         let answer = post(&server, &request.to_string()).await;
         assert_eq!((answer.status, answer.json()), (200, json!({ "data": data })), "{request}");
         assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
-    }
-}
-
-/// By <https://graphql.github.io/graphql-over-http/draft/>: the older media type says 200 to every well-formed request.
-#[tokio::test]
-async fn the_accepted_media_type_decides_type_and_status() {
-    let server = server().await;
-    let (old, new) = ("application/json; charset=utf-8", "application/graphql-response+json; charset=utf-8");
-    for (accept, query, status, media) in [
-        ("application/json", "{ hello }", 200, old),
-        ("*/*", "{ hello }", 200, old),
-        ("application/*", "{ hello }", 200, old),
-        ("text/html, application/json;q=0.5", "{ hello }", 200, old),
-        ("application/graphql-response+json", "{ hello }", 200, new),
-        ("application/json, application/graphql-response+json", "{ hello }", 200, new),
-        ("application/graphql-response+json; charset=utf-8, application/json", "{ hello }", 200, new),
-        ("APPLICATION/GraphQL-Response+JSON", "{ hello }", 200, new),
-        ("application/json", "{ nothing }", 200, old),
-        ("application/graphql-response+json", "{ nothing }", 400, new),
-        ("application/graphql-response+json", "{", 400, new),
-        ("application/graphql-response+json", "{ fail }", 200, new),
-        ("application/json", "subscription { tick { n } }", 200, old),
-        ("application/graphql-response+json", "subscription { tick { n } }", 400, new),
-    ] {
-        let headers = [("Content-Type", "application/json"), ("Accept", accept)];
-        let body = json!({ "query": query }).to_string();
-        let answer = request(server.address(), "POST", "/graphql", &headers, &body).await;
-        assert_eq!(
-            (answer.status, answer.header("content-type")),
-            (status, Some(media)),
-            "{accept}: {query}"
-        );
-    }
-    for accept in ["text/html", "application/xml, text/*", "image/png"] {
-        let headers = [("Content-Type", "application/json"), ("Accept", accept)];
-        let answer =
-            request(server.address(), "POST", "/graphql", &headers, r#"{"query":"{ hello }"}"#).await;
-        assert_eq!(answer.status, 406, "{accept}");
-    }
-}
-
-/// A form or plain text can be posted by any page without asking first.
-#[tokio::test]
-async fn only_json_is_taken() {
-    let server = server().await;
-    for (content_type, status) in [
-        (Some("application/json"), 200),
-        (Some("application/json; charset=utf-8"), 200),
-        (Some("Application/JSON"), 200),
-        (None, 415),
-        (Some("text/plain"), 415),
-        (Some("application/x-www-form-urlencoded"), 415),
-        (Some("multipart/form-data; boundary=x"), 415),
-        (Some("application/graphql"), 415),
-        (Some("text/plain; application/json"), 415),
-        (Some("application/jsonp"), 415),
-    ] {
-        let headers: Vec<_> = content_type.map(|value| ("Content-Type", value)).into_iter().collect();
-        let answer =
-            request(server.address(), "POST", "/graphql", &headers, r#"{"query":"{ hello }"}"#).await;
-        assert_eq!(answer.status, status, "{content_type:?}");
     }
 }
 
@@ -224,10 +163,65 @@ async fn queries_may_come_by_get() {
 #[tokio::test]
 async fn other_methods_are_told_which_ones_there_are() {
     let server = server().await;
-    for method in ["DELETE", "PUT", "PATCH", "HEAD", "TRACE", "BREW"] {
+    for method in ["DELETE", "PUT", "PATCH", "TRACE", "BREW"] {
         let answer = request(server.address(), method, "/graphql?query=%7Bhello%7D", &[], "").await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, POST")), "{method}");
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some("GET, HEAD, OPTIONS, POST")),
+            "{method}"
+        );
     }
+}
+
+/// A HEAD is a GET whose answer has no body.
+#[tokio::test]
+async fn head_and_options_tell_what_a_request_would_be_answered() {
+    let server = server().await;
+    for (target, status) in
+        [("query=%7Bhello%7D", 200), ("query=mutation%7Bsay(text%3A%22hi%22)%7D", 405), ("", 400)]
+    {
+        let target = format!("/graphql?{target}");
+        let (head, get) =
+            (request(server.address(), "HEAD", &target, &[], "").await, server.get(&target).await);
+        assert_eq!((head.status, head.body.as_str()), (status, ""), "{target}");
+        for name in ["content-type", "content-length", "allow", "vary", "cache-control"] {
+            assert_eq!(head.header(name), get.header(name), "{name} of {target}");
+        }
+    }
+    let options = request(server.address(), "OPTIONS", "/graphql", &[], "").await;
+    assert_eq!((options.status, options.header("allow")), (200, Some("GET, HEAD, OPTIONS, POST")));
+}
+
+/// The same request may be answered otherwise to somebody else, and otherwise the next time.
+#[tokio::test]
+async fn caches_are_told_to_keep_nothing_and_what_answers_depend_on() {
+    let server = server().await;
+    for (method, target) in [
+        ("GET", "/graphql?query=%7Bhello%7D"),
+        ("GET", "/graphql?query=%7B"),
+        ("GET", "/graphql"),
+        ("POST", "/graphql"),
+        ("DELETE", "/graphql"),
+    ] {
+        let answer = request(server.address(), method, target, &[], "").await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{method} {target}");
+        let vary: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "vary").collect();
+        let vary = format!("{vary:?}");
+        for name in ["accept", "authorization", "origin"] {
+            assert!(vary.contains(name), "{name} is not in {vary} of {method} {target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_refused_in_words() {
+    let server = server().await;
+    let answer = post(&server, r#"[{"query":"{ hello }"},{"query":"{ hello }"}]"#).await;
+    let error = &answer.json()["errors"][0];
+    assert_eq!(
+        (answer.status, &error["message"]),
+        (400, &json!("batches are not taken: send each request by itself"))
+    );
 }
 
 #[tokio::test]
@@ -244,104 +238,6 @@ async fn a_null_in_a_non_null_field_leaves_no_data() {
     let answer = post(&server, r#"{"query":"{ hello fail }"}"#).await;
     assert_eq!((answer.status, &answer.json()["data"]), (200, &Value::Null));
     assert_eq!(answer.json()["errors"][0]["path"], json!(["fail"]));
-}
-
-/// A page's browser asks first, and hands an answer to the page only if the server names the page's origin.
-#[tokio::test]
-async fn browsers_are_told_which_pages_may_read() {
-    let own: &[&str] = &[];
-    for (listed, origin, allowed) in [
-        (own, "http://localhost:5173", true),
-        (own, "https://127.0.0.1", true),
-        (own, "https://evil.example", false),
-        (own, "null", false),
-        (&["https://app.example"], "https://app.example", true),
-        (&["https://app.example"], "https://app.example.evil.example", false),
-        (&["*"], "https://evil.example", true),
-    ] {
-        let origins = listed.iter().map(ToString::to_string).collect();
-        let (server, _) = configured(|config| config.allowed_origins = origins).await;
-        let expected = allowed.then_some(origin);
-        let preflight = [
-            ("Origin", origin),
-            ("Access-Control-Request-Method", "POST"),
-            ("Access-Control-Request-Headers", "content-type,authorization"),
-        ];
-        let answer = request(server.address(), "OPTIONS", "/graphql", &preflight, "").await;
-        assert_eq!(answer.header("access-control-allow-origin"), expected, "{origin}, {listed:?}");
-        if allowed {
-            let headers = answer.header("access-control-allow-headers").unwrap_or_default();
-            let methods = answer.header("access-control-allow-methods").unwrap_or_default();
-            assert!(headers.contains("content-type") && headers.contains("authorization"), "{answer:?}");
-            assert!(methods.contains("POST") && answer.status == 200, "{answer:?}");
-        }
-        let simple = [("Origin", origin), ("Content-Type", "application/json")];
-        let answer = request(server.address(), "POST", "/graphql", &simple, r#"{"query":"{ hello }"}"#).await;
-        assert_eq!(answer.header("access-control-allow-origin"), expected, "{origin}, {listed:?}");
-        assert!(answer.header("vary").is_some_and(|vary| vary.contains("origin")), "{answer:?}");
-        assert_eq!(answer.header("access-control-allow-credentials"), None);
-        let wrong = request(server.address(), "POST", "/graphql", &simple, "{").await;
-        assert_eq!(
-            wrong.header("access-control-allow-origin"),
-            expected,
-            "pages may read why they are refused"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_body_of_more_than_message_bytes_is_refused_with_413() {
-    let (server, _) =
-        configured(|config| config.limits.message_bytes = "1KiB".parse().expect("a size")).await;
-    let body = |length: usize| {
-        let request = r#"{"query":"{ hello }"}"#;
-        format!("{}{request}", " ".repeat(length - request.len()))
-    };
-    assert_eq!(post(&server, &body(1_024)).await.status, 200);
-    let answer = post(&server, &body(1_025)).await;
-    assert_eq!((answer.status, error_code(&answer.json()["errors"])), (413, "LIMIT_EXCEEDED".into()));
-
-    let head = "POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
-    for (chunks, status) in [
-        (chunk(&body(500)) + "0\r\n\r\n", "200"),
-        (chunk(&" ".repeat(700)).repeat(2) + "0\r\n\r\n", "413"),
-        ("zz\r\n".to_owned(), "400"),
-    ] {
-        let answer = exchange(server.address(), format!("{head}{chunks}").as_bytes()).await;
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{chunks:?}: {answer}");
-    }
-}
-
-#[tokio::test]
-async fn a_busy_server_says_503_before_it_works() {
-    let (server, gate) = configured(|config| config.limits.http_requests = 1).await;
-    let waiting = post(&server, r#"{"query":"{ wait }"}"#);
-    let meanwhile = async {
-        gate.begun.acquire().await.expect("it is never closed").forget();
-        let answer = post(&server, r#"{"query":"{ wait }"}"#).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
-        assert_eq!(error_code(&answer.json()["errors"]), "UNAVAILABLE");
-        assert_eq!(server.get("/healthz").await.status, 200, "who asks how it is gets an answer");
-        gate.open.notify_one();
-    };
-    let (answer, ()) = tokio::join!(waiting, meanwhile);
-    assert_eq!(answer.json(), json!({ "data": { "wait": "waited" } }));
-    assert_eq!(gate.begun.available_permits(), 0, "the second one never began");
-    assert_eq!(post(&server, r#"{"query":"{ hello }"}"#).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_request_that_takes_too_long_is_answered_504() {
-    let (server, _) = configured(|config| config.limits.request_timeout = Period::millis(100)).await;
-    let answer = post(&server, r#"{"query":"{ wait }"}"#).await;
-    assert_eq!((answer.status, error_code(&answer.json()["errors"])), (504, "UNAVAILABLE".into()));
-    let head =
-        "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{";
-    let mut slow = RawSocket::open(server.address()).await;
-    slow.send(head.as_bytes()).await;
-    assert_eq!(slow.head().await.map(|head| head.status), Some(504));
 }
 
 #[tokio::test]
@@ -387,17 +283,88 @@ async fn other_addresses_are_404_and_other_methods_405() {
     }
 }
 
+/// By <https://graphql.github.io/graphql-over-http/draft/>: the older media type says 200 to every well-formed request.
 #[tokio::test]
-async fn requests_in_one_packet_are_answered_in_order() {
+async fn the_accepted_media_type_decides_type_and_status() {
     let server = server().await;
-    let target = |name: &str| format!("/graphql?query=%7Bhello(name%3A%22{name}%22)%7D");
-    let requests = format!(
-        "GET {} HTTP/1.1\r\nHost: x\r\n\r\nGET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        target("first"),
-        target("second")
+    let (old, new) = ("application/json; charset=utf-8", "application/graphql-response+json; charset=utf-8");
+    for (accept, query, status, media) in [
+        ("application/json", "{ hello }", 200, old),
+        ("*/*", "{ hello }", 200, old),
+        ("application/*", "{ hello }", 200, old),
+        ("text/html, application/json;q=0.5", "{ hello }", 200, old),
+        ("application/graphql-response+json", "{ hello }", 200, new),
+        ("application/json, application/graphql-response+json", "{ hello }", 200, new),
+        ("application/graphql-response+json; charset=utf-8, application/json", "{ hello }", 200, new),
+        ("APPLICATION/GraphQL-Response+JSON", "{ hello }", 200, new),
+        ("application/json", "{ nothing }", 200, old),
+        ("application/graphql-response+json", "{ nothing }", 400, new),
+        ("application/graphql-response+json", "{", 400, new),
+        ("application/graphql-response+json", "{ fail }", 200, new),
+        ("application/json", "subscription { tick { n } }", 200, old),
+        ("application/graphql-response+json", "subscription { tick { n } }", 400, new),
+    ] {
+        let headers = [("Content-Type", "application/json"), ("Accept", accept)];
+        let body = json!({ "query": query }).to_string();
+        let answer = request(server.address(), "POST", "/graphql", &headers, &body).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some(media)),
+            "{accept}: {query}"
+        );
+    }
+}
+
+/// Each row is a reason not to run a request at all; the status is the same for both media types.
+#[tokio::test]
+async fn a_refusal_is_in_the_accepted_media_type() {
+    let (server, _) = configured(|config| config.limits.message_bytes = ByteSize::kib(1)).await;
+    let (json, query, long) = ("application/json", r#"{"query":"{ hello }"}"#, " ".repeat(2_000));
+    for (method, target, content_type, body, status) in [
+        ("POST", "/graphql", json, "{", 400),
+        ("POST", "/graphql", json, "[]", 400),
+        ("POST", "/graphql", json, "", 400),
+        ("POST", "/graphql", json, &long, 413),
+        ("POST", "/graphql", "text/plain", query, 415),
+        ("PUT", "/graphql", json, query, 405),
+        ("GET", "/graphql", json, "", 400),
+        ("GET", "/graphql?query=mutation%7B__typename%7D", json, "", 405),
+    ] {
+        for accept in ["application/json", "application/graphql-response+json"] {
+            let headers = [("Content-Type", content_type), ("Accept", accept)];
+            let answer = request(server.address(), method, target, &headers, body).await;
+            assert_eq!(answer.status, status, "{accept}: {method} {target} {body}");
+            assert_eq!(answer.header("content-type"), Some(format!("{accept}; charset=utf-8").as_str()));
+            assert!(answer.json()["errors"][0]["message"].is_string() && answer.json().get("data").is_none());
+        }
+    }
+    let headers = [("Content-Type", "application/json"), ("Accept", "text/html, image/*")];
+    let answer = request(server.address(), "POST", "/graphql", &headers, query).await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (406, Some("application/json; charset=utf-8"))
     );
-    let answers = exchange(server.address(), requests.as_bytes()).await;
-    let answers = String::from_utf8_lossy(&answers);
-    let place = |word: &str| answers.find(word).unwrap_or_else(|| panic!("{word} is not in {answers}"));
-    assert!(place("hello first") < place("hello second"));
+}
+
+/// A form or plain text can be posted by any page without asking first.
+#[tokio::test]
+async fn only_json_is_taken() {
+    let server = server().await;
+    for (content_type, status) in [
+        (Some("application/json"), 200),
+        (Some("application/json; charset=utf-8"), 200),
+        (Some("Application/JSON"), 200),
+        (None, 415),
+        (Some("text/plain"), 415),
+        (Some("application/x-www-form-urlencoded"), 415),
+        (Some("multipart/form-data; boundary=x"), 415),
+        (Some("application/graphql"), 415),
+        (Some("text/plain; application/json"), 415),
+        (Some("application/jsonp"), 415),
+    ] {
+        let headers: Vec<_> = content_type.map(|value| ("Content-Type", value)).into_iter().collect();
+        let answer =
+            request(server.address(), "POST", "/graphql", &headers, r#"{"query":"{ hello }"}"#).await;
+        assert_eq!(answer.status, status, "{content_type:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod audiences;
 mod authentication;
+mod bodies;
 mod closes;
 mod damage;
 mod delivery;
@@ -13,6 +14,7 @@ mod ledger;
 mod limits;
 mod mutations;
 mod nodes;
+mod origins;
 mod protocol;
 mod raw;
 mod slow;

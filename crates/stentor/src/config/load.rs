@@ -156,6 +156,11 @@ impl Loader {
                 "`limits.mailbox_bytes` must not be more than `limits.connection_bytes`",
             ),
             (
+                limits.message_bytes <= limits.http_body_bytes,
+                &["limits.http_body_bytes", "limits.message_bytes"],
+                "`limits.message_bytes` must not be more than `limits.http_body_bytes`",
+            ),
+            (
                 limits.topic_queue_events <= limits.queue_events,
                 &["limits.topic_queue_events", "limits.queue_events"],
                 "`limits.topic_queue_events` must not be more than `limits.queue_events`",

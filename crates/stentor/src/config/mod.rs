@@ -146,6 +146,8 @@ pub struct LimitsConfig {
     pub topic_queue_events: usize,
     /// Sockets that are not, or not yet, WebSockets.
     pub http_connections: usize,
+    /// Bytes of HTTP bodies on their way.
+    pub http_body_bytes: ByteSize,
     /// HTTP requests in flight.
     pub http_requests: usize,
     /// Time for an HTTP request.
@@ -172,6 +174,7 @@ impl Default for LimitsConfig {
             queue_bytes: ByteSize::mib(64),
             topic_queue_events: 16_384,
             http_connections: 10_000,
+            http_body_bytes: ByteSize::mib(64),
             http_requests: 1_024,
             request_timeout: Period::seconds(30),
             stall_timeout: Period::minutes(5),

@@ -237,6 +237,7 @@ fn values_that_could_not_work_are_refused_with_the_reason() {
         ("limits.connections = -1", "is not a whole number from 0"),
         ("limits.mailbox_bytes = \"16MiB\"", "must not be more than `limits.connection_bytes`"),
         ("limits.connection_bytes = \"512KiB\"", "must not be more than `limits.connection_bytes`"),
+        ("limits.http_body_bytes = \"128KiB\"", "must not be more than `limits.http_body_bytes`"),
         ("limits.queue_events = 100", "must not be more than `limits.queue_events`"),
         ("shutdown.timeout = \"1s\"", "must not be longer than `shutdown.timeout`"),
         ("limits.message_bytes = \"1.5MiB\"", "is not a number of bytes"),

@@ -1,18 +1,21 @@
 //! What is served over HTTP: [`router`].
 
+mod body;
 mod graphql;
 mod health;
 mod media;
 pub(crate) mod origins;
 pub(crate) mod reject;
+mod request;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     body::Body,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{Method, Response, header},
+    extract::{Request, State},
+    http::{HeaderValue, Method, Response, header},
+    middleware::{self, Next},
     response::IntoResponse,
     routing::{any, get},
 };
@@ -25,15 +28,15 @@ use crate::{
 
 /// Every address of the server.
 pub(crate) fn router(app: &Arc<App>) -> Router {
-    let body_limit = app.config.limits.message_bytes.get();
+    // Outside of CORS, which answers every OPTIONS request by itself.
+    let graphql = any(graphql_or_upgrade).layer(cors(app)).layer(middleware::from_fn(tell_methods));
     Router::new()
-        .route("/graphql", any(graphql_or_upgrade))
         .route("/ws", any(websocket))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .layer(DefaultBodyLimit::max(body_limit))
         .layer(cors(app))
+        .route("/graphql", graphql)
         .with_state(Arc::clone(app))
 }
 
@@ -46,6 +49,16 @@ async fn graphql_or_upgrade(State(app): State<Arc<App>>, request: Request) -> Re
 
 async fn websocket(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     upgrade(&app, request).into_response()
+}
+
+/// Answers OPTIONS with the methods that there are, whether or not a browser asks for a page.
+async fn tell_methods(request: Request, next: Next) -> Response<Body> {
+    let asked = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if asked {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(graphql::METHODS));
+    }
+    response
 }
 
 /// Browsers may read answers for the same origins that may open a WebSocket.

@@ -30,6 +30,19 @@ impl Origins {
         self.listed.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin))
     }
 
+    /// Refuses a request from a page of another origin, before anything is done for it.
+    ///
+    /// Browsers send some requests for any page without asking: images, links, forms. Where they say that such a
+    /// request crosses origins, it needs an `Origin` that is allowed, which those do not have.
+    pub(super) fn check_request(&self, headers: &HeaderMap) -> Result<(), Rejection> {
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        match (site, headers.get(header::ORIGIN)) {
+            (Some(b"same-origin" | b"none"), _) | (None, None) => Ok(()),
+            (_, Some(origin)) if self.allow(origin, headers) => Ok(()),
+            _ => Err(Rejection::ForeignOrigin),
+        }
+    }
+
     /// Refuses a WebSocket from a page of another origin.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         match headers.get(header::ORIGIN) {
@@ -58,6 +71,32 @@ fn name(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_refused_that_a_foreign_page_has_sent() {
+        let (own, foreign) = (Some("http://app.example:5173"), Some("http://evil.example"));
+        for (site, origin, allowed) in [
+            (None, None, true),
+            (None, own, true),
+            (None, foreign, false),
+            (None, Some("null"), false),
+            (Some("none"), None, true),
+            (Some("same-origin"), None, true),
+            // A proxy before the server may have changed the host name; the browser knows.
+            (Some("same-origin"), foreign, true),
+            (Some("same-site"), None, false),
+            (Some("same-site"), own, true),
+            (Some("cross-site"), None, false),
+            (Some("cross-site"), foreign, false),
+            (Some("cross-site"), own, true),
+            (Some("anything"), None, false),
+        ] {
+            let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("app.example"))]);
+            origin.map(|origin| headers.insert(header::ORIGIN, HeaderValue::from_static(origin)));
+            site.map(|site| headers.insert("sec-fetch-site", HeaderValue::from_static(site)));
+            assert_eq!(Origins::new(&[]).check_request(&headers).is_ok(), allowed, "{site:?} {origin:?}");
+        }
+    }
 
     #[test]
     fn origins_are_allowed_or_not() {

@@ -8,6 +8,8 @@ use axum::{
 use serde_json::json;
 use stentor_schema::{ErrorCode, GraphQLError};
 
+use super::media::Media;
+
 /// Why a request gets no GraphQL result.
 #[derive(Debug)]
 pub(crate) enum Rejection {
@@ -23,19 +25,35 @@ pub(crate) enum Rejection {
     NotAcceptable,
     /// The server has enough to do.
     Overloaded,
+    /// The body took too long.
+    SlowBody,
     /// The answer took too long.
     Timeout,
     /// The body is larger than the configuration allows.
     TooLarge,
     /// The token is missing or wrong; in words for a person.
     Unauthenticated(String),
-    /// The body's media type is not JSON.
+    /// The body is compressed.
+    UnsupportedCoding,
+    /// The body is not said to be JSON.
     UnsupportedMediaType,
     /// Another version of WebSocket than 13.
     WebSocketVersion,
 }
 
 impl Rejection {
+    /// The refusal in the media type that the client asked for.
+    pub(super) fn answer(self, media: Media) -> Response<Body> {
+        let (status, header, code) = (self.status(), self.header(), self.code());
+        let errors = json!({ "errors": [GraphQLError::new(code, self.message())] });
+        let content_type = [(header::CONTENT_TYPE, media.content_type())];
+        let mut response = (status, content_type, errors.to_string()).into_response();
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::BadHandshake(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -43,10 +61,11 @@ impl Rejection {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedCoding | Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
         }
     }
@@ -55,7 +74,11 @@ impl Rejection {
         match self {
             Self::Method { allow, .. } => Some((header::ALLOW, allow)),
             Self::Overloaded => Some((header::RETRY_AFTER, "1")),
+            // The rest of the body may still come, and is no request.
+            Self::SlowBody | Self::TooLarge => Some((header::CONNECTION, "close")),
             Self::Unauthenticated(_) => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            Self::UnsupportedCoding => Some((header::ACCEPT_ENCODING, "identity")),
+            Self::UnsupportedMediaType => Some((header::ACCEPT, "application/json")),
             Self::WebSocketVersion => Some((header::SEC_WEBSOCKET_VERSION, "13")),
             _ => None,
         }
@@ -64,7 +87,7 @@ impl Rejection {
     fn code(&self) -> ErrorCode {
         match self {
             Self::ForeignOrigin => ErrorCode::Forbidden,
-            Self::Overloaded | Self::Timeout => ErrorCode::Unavailable,
+            Self::Overloaded | Self::SlowBody | Self::Timeout => ErrorCode::Unavailable,
             Self::TooLarge => ErrorCode::LimitExceeded,
             Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
             _ => ErrorCode::BadUserInput,
@@ -80,9 +103,11 @@ impl Rejection {
                 "answers are application/graphql-response+json or application/json; accept one of them".into()
             }
             Self::Overloaded => "the server has enough to do; try again later".into(),
+            Self::SlowBody => "the body took too long to arrive".into(),
             Self::Timeout => "the answer took too long".into(),
             Self::TooLarge => "the request is larger than this server takes".into(),
-            Self::UnsupportedMediaType => "send the request as application/json".into(),
+            Self::UnsupportedCoding => "send the body without a Content-Encoding".into(),
+            Self::UnsupportedMediaType => "send the request as application/json, in UTF-8".into(),
             Self::WebSocketVersion => "this server speaks version 13 of WebSocket".into(),
         }
     }
@@ -90,12 +115,6 @@ impl Rejection {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response<Body> {
-        let (status, header, code) = (self.status(), self.header(), self.code());
-        let errors = json!({ "errors": [GraphQLError::new(code, self.message())] });
-        let mut response = (status, axum::Json(errors)).into_response();
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        response
+        self.answer(Media::Json)
     }
 }
