@@ -62,12 +62,17 @@ class Page {
     return within(this.#page.evaluate(ask, { url, token, query }), `${this.origin} has asked ${url}`);
   }
 
+  /** Sends a query to `url` as browsers do for any page without asking the server first; `means` is one of those below. */
+  async sendUnasked(url, means) {
+    await this.#page.evaluate(sendUnasked, { url, means });
+  }
+
   close() {
     this.#page.close().catch(() => {}); // not awaited: the browser may have gone first
   }
 }
 
-// Both run in the browser, and can see nothing of this file.
+// These run in the browser, and can see nothing of this file.
 
 function talk({ url, protocols, hello, query }) {
   return new Promise((resolve) => {
@@ -97,4 +102,31 @@ async function ask({ url, token, query }) {
   } catch (error) {
     return error.name;
   }
+}
+
+function sendUnasked({ url, means }) {
+  const query = "{ __typename }";
+  const body = JSON.stringify({ query });
+  const post = { method: "POST", mode: "no-cors", credentials: "include" };
+  const address = `${url}?query=${encodeURIComponent(query)}`;
+  const form = (enctype) => {
+    document.body.append(Object.assign(document.createElement("iframe"), { name: enctype }));
+    const form = Object.assign(document.createElement("form"), { action: url, method: "POST", enctype, target: enctype });
+    form.append(Object.assign(document.createElement("input"), { name: "query", value: query }));
+    document.body.append(form);
+    form.submit();
+  };
+  const ways = {
+    form: () => form("application/x-www-form-urlencoded"),
+    "form with files": () => form("multipart/form-data"),
+    "form of text": () => form("text/plain"),
+    "fetch of text": () => void fetch(url, { ...post, body }),
+    "fetch without a type": () => void fetch(url, { ...post, body: new Blob([body]) }),
+    beacon: () => navigator.sendBeacon(url, new Blob([body], { type: "text/plain" })),
+    image: () => (new Image().src = address),
+    script: () => document.head.append(Object.assign(document.createElement("script"), { src: address })),
+    frame: () => document.body.append(Object.assign(document.createElement("iframe"), { src: address })),
+    "fetch by GET": () => void fetch(address, { mode: "no-cors", credentials: "include" }),
+  };
+  ways[means]();
 }

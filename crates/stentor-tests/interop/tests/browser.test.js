@@ -5,6 +5,7 @@ import { after, before } from "node:test";
 import { Browser } from "../harness/browser.js";
 import { token } from "../harness/token.js";
 import { until } from "../harness/wait.js";
+import { Witness } from "../harness/witness.js";
 import { fact } from "../harness/world.js";
 
 const query = 'subscription { botStatusChanged(botId: "42") { status } }';
@@ -58,6 +59,18 @@ fact("a page of localhost may ask over HTTP, and one of another host cannot read
   assert.deepEqual(await near.post(server.url(), ask), { data: { __typename: "Query" } });
   const foreign = world.keep(await browser.page("127.0.0.2"));
   assert.equal(await foreign.post(server.url(), ask), "TypeError");
+});
+
+fact("nothing that a page of another host sends without asking is run", async (world) => {
+  const folder = await world.folder({ "schema.graphql": "type Subscription { tick: Int @subscribe(topic: \"tick\") }" });
+  const server = await world.server({ folder: folder.path });
+  const witness = world.keep(await Witness.before(server));
+  const page = world.keep(await browser.page("127.0.0.2"));
+  const posts = ["form", "form with files", "form of text", "fetch of text", "fetch without a type", "beacon"];
+  for (const means of [...posts, "image", "script", "frame", "fetch by GET"]) {
+    await page.sendUnasked(witness.url(), means);
+    assert.equal(await witness.status(`the answer to ${means}`), 403, means);
+  }
 });
 
 /** A page at `host`, and the address of a server at 127.0.0.1. */
