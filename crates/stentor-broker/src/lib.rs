@@ -15,5 +15,5 @@ pub use self::{
     hash::{HashError, HashEvent, HashSink, HashStore, HashTooLarge, HashValue},
     memory::MemoryBroker,
     memory_hash::MemoryHashStore,
-    redis::{ConfigError, NotReady, RedisBroker, RedisConfig},
+    redis::{ConfigError, HASH_SAFETY_POLLS, NotReady, RedisBroker, RedisConfig, RedisHashStore},
 };

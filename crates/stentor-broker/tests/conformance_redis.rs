@@ -143,9 +143,8 @@ async fn a_forbidden_publish_is_not_sent() {
 #[tokio::test]
 async fn one_publish_more_than_the_limit_is_refused_at_once() {
     let server = RedisServer::start().await;
-    let broker = Arc::new(
-        connect(&RedisConfig { max_publishes_in_flight: 3, ..RedisConfig::new(server.url()) }).await,
-    );
+    let broker =
+        Arc::new(connect(&RedisConfig { max_commands_in_flight: 3, ..RedisConfig::new(server.url()) }).await);
     server.stop();
     let publish = || broker.publish("a", "waiting".into());
     let refused = tokio::select! {
@@ -153,7 +152,7 @@ async fn one_publish_more_than_the_limit_is_refused_at_once() {
         waiting = async { tokio::join!(publish(), publish(), publish()) } => panic!("{waiting:?}"),
         refused = publish() => refused,
     };
-    let expected = "too many publishes are under way (limit 3)";
+    let expected = "too many commands are under way (limit 3)";
     assert_eq!(refused, Err(PublishError::NotSent(expected.into())));
     server.cont();
     publish().await.unwrap();

@@ -1,6 +1,6 @@
 //! Which server, and how it is spoken to: [`RedisConfig`].
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
 
@@ -9,12 +9,20 @@ use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisCo
 pub struct RedisConfig {
     /// `redis://[user[:password]@]host[:port][/database]`, or the same with `valkey://`. Never shown or logged.
     pub url: String,
-    /// What is put before every topic to make its channel's name. Nobody but the server sees it.
+    /// What is put before every topic to make its channel's name, and before every key of a hash. Nobody but the server
+    /// sees it.
     pub prefix: String,
-    /// How many publishes may wait for the server's answer at one time, each with a copy of its payload (1,024 unless
-    /// set). One more is refused at once.
-    pub max_publishes_in_flight: usize,
+    /// How many publishes, writes and reads may wait for the server's answer at one time, each with a copy of what it
+    /// sends (1,024 unless set). One more is refused at once.
+    pub max_commands_in_flight: usize,
+    /// How often a watched hash is read where the server does not announce changes (every 500 ms unless set). Where it
+    /// does, [`HASH_SAFETY_POLLS`] times as seldom.
+    pub hash_poll: Duration,
 }
+
+/// How many polls pass until every watched hash is read once, also where the server announces changes, and until the
+/// server is asked again whether it does.
+pub const HASH_SAFETY_POLLS: u32 = 20;
 
 /// A URL that cannot be used. Says what is wrong with it, but never what it says, since it may hold a password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -39,7 +47,7 @@ pub enum ConfigError {
     Url,
 }
 
-/// A server's address, and the way from a topic to its channel and back.
+/// A server's address, and the way from topics and keys to channels.
 pub(super) struct Server {
     pub(super) client: Client,
     /// Host and port, for people.
@@ -50,7 +58,12 @@ pub(super) struct Server {
 impl RedisConfig {
     /// The server at `url`, with no prefix and the usual limits.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), prefix: String::new(), max_publishes_in_flight: 1024 }
+        Self {
+            url: url.into(),
+            prefix: String::new(),
+            max_commands_in_flight: 1024,
+            hash_poll: Duration::from_millis(500),
+        }
     }
 
     /// Whether the URL can be used, without using it.
@@ -68,7 +81,8 @@ impl fmt::Debug for RedisConfig {
         f.debug_struct("RedisConfig")
             .field("url", &"(hidden)")
             .field("prefix", &self.prefix)
-            .field("max_publishes_in_flight", &self.max_publishes_in_flight)
+            .field("max_commands_in_flight", &self.max_commands_in_flight)
+            .field("hash_poll", &self.hash_poll)
             .finish()
     }
 }
@@ -94,12 +108,20 @@ impl Server {
         Ok(Self { client, address, prefix: config.prefix.clone() })
     }
 
-    pub(super) fn channel(&self, topic: &str) -> Vec<u8> {
-        [self.prefix.as_bytes(), topic.as_bytes()].concat()
+    /// Where a topic's events are published.
+    pub(super) fn channel(&self, topic: &str) -> String {
+        format!("{}{topic}", self.prefix)
     }
 
-    pub(super) fn topic<'a>(&self, channel: &'a [u8]) -> Option<&'a str> {
-        std::str::from_utf8(channel.strip_prefix(self.prefix.as_bytes())?).ok()
+    /// Where a hash is kept.
+    pub(super) fn key(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Where the server announces what changes at a hash's key, if it announces such things.
+    pub(super) fn key_channel(&self, key: &str) -> String {
+        let database = self.client.get_connection_info().redis_settings().db();
+        format!("__keyspace@{database}__:{}{key}", self.prefix)
     }
 }
 
@@ -176,12 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_goes_on_and_comes_off() {
-        let config = RedisConfig { prefix: "stage:".into(), ..RedisConfig::new("redis://localhost") };
+    fn a_prefix_goes_before_topics_and_keys() {
+        let config = RedisConfig { prefix: "stage:".into(), ..RedisConfig::new("redis://localhost/3") };
         let server = Server::new(&config).unwrap();
-        assert_eq!(server.channel("bot:42"), b"stage:bot:42");
-        assert_eq!(server.topic(b"stage:bot:42"), Some("bot:42"));
-        assert_eq!(server.topic(b"bot:42"), None);
-        assert_eq!(server.topic(b"stage:\xff"), None);
+        assert_eq!(server.channel("bot:42"), "stage:bot:42");
+        assert_eq!(server.key("progress:1"), "stage:progress:1");
+        assert_eq!(server.key_channel("progress:1"), "__keyspace@3__:stage:progress:1");
     }
 }

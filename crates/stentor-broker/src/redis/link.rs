@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use redis::{
-    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
     aio::{AsyncPushSender, MultiplexedConnection, SendError},
 };
 use tokio::{
@@ -41,6 +41,19 @@ pub(super) enum Answer {
     Done,
     /// One of the channels at least is forbidden, and nothing was done.
     Forbidden(String),
+}
+
+/// Why a command has no answer that counts.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Failure {
+    /// The server said no, and has done nothing.
+    Answer {
+        /// It would say no again: the user may not, or the key holds something else.
+        for_good: bool,
+        reason: String,
+    },
+    /// It said nothing that can be understood; it may have done what it was asked for.
+    Silence(String),
 }
 
 /// Sees what the server sends unasked on one connection, and its end.
@@ -92,8 +105,8 @@ impl Connection {
     }
 
     /// Listens to `channels`; returns when each of them is confirmed, or none is.
-    pub(super) async fn subscribe(&self, channels: &[Vec<u8>]) -> Result<Answer, String> {
-        match self.redis.clone().subscribe(channels).await {
+    pub(super) async fn subscribe(&self, channels: &[Arc<str>]) -> Result<Answer, String> {
+        match self.redis.clone().subscribe(names(channels)).await {
             Ok(()) => Ok(Answer::Done),
             Err(error) if error.code() == Some(FORBIDDEN) => Ok(Answer::Forbidden(describe(&error))),
             Err(error) => Err(describe(&error)),
@@ -101,23 +114,41 @@ impl Connection {
     }
 
     /// Stops listening to `channels`; returns when each of them is confirmed.
-    pub(super) async fn unsubscribe(&self, channels: &[Vec<u8>]) -> Result<(), String> {
-        self.redis.clone().unsubscribe(channels).await.map_err(|error| describe(&error))
+    pub(super) async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), String> {
+        self.redis.clone().unsubscribe(names(channels)).await.map_err(|error| describe(&error))
     }
 
-    pub(super) async fn publish(&self, channel: &[u8], payload: &Bytes) -> Result<(), PublishError> {
-        let mut redis = self.redis.clone();
+    pub(super) async fn publish(&self, channel: &str, payload: &Bytes) -> Result<(), PublishError> {
         let mut command = redis::cmd("PUBLISH");
         command.arg(channel).arg(&payload[..]);
-        match timeout(PUBLISH_DEADLINE, command.query_async::<()>(&mut redis)).await {
-            Ok(Ok(())) => {
-                self.heard.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Ok(Err(error)) if is_answer(&error) => Err(PublishError::NotSent(describe(&error))),
-            Ok(Err(error)) => Err(PublishError::Unknown(describe(&error))),
-            Err(_) => Err(PublishError::Unknown(format!("no answer for {PUBLISH_DEADLINE:?}"))),
+        match self.ask::<()>(&command).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Answer { reason, .. }) => Err(PublishError::NotSent(reason)),
+            Err(Failure::Silence(reason)) => Err(PublishError::Unknown(reason)),
         }
+    }
+
+    /// Sends one command, and waits for its answer for a while.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
+        match timeout(COMMAND_DEADLINE, command.query_async(&mut self.redis.clone())).await {
+            Ok(Ok(answer)) => {
+                self.heard.fetch_add(1, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(Failure::of(&error)),
+            Err(_) => Err(Failure::Silence(format!("no answer for {COMMAND_DEADLINE:?}"))),
+        }
+    }
+
+    /// Sends commands together, and waits for all answers for as long as the server lives; an error is its end.
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &self,
+        pipeline: &mut Pipeline,
+    ) -> Result<Vec<Result<T, Failure>>, String> {
+        let answers = pipeline.ignore_errors().query_async(&mut self.redis.clone()).await;
+        let answers: Vec<Result<T, RedisError>> = answers.map_err(|error| describe(&error))?;
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        Ok(answers.into_iter().map(|answer| answer.map_err(|error| Failure::of(&error))).collect())
     }
 
     /// Asks for signs of life until there are none, and says why.
@@ -150,6 +181,17 @@ impl Connection {
     }
 }
 
+impl Failure {
+    fn of(error: &RedisError) -> Self {
+        let reason = describe(error);
+        if is_answer(error) {
+            Self::Answer { for_good: matches!(error.code(), Some(FORBIDDEN | WRONG_TYPE)), reason }
+        } else {
+            Self::Silence(reason)
+        }
+    }
+}
+
 impl<F: Fn(PushInfo) + Send + Sync + 'static> AsyncPushSender for Watch<F> {
     fn send(&self, info: PushInfo) -> Result<(), SendError> {
         if info.kind == PushKind::Disconnection {
@@ -160,6 +202,10 @@ impl<F: Fn(PushInfo) + Send + Sync + 'static> AsyncPushSender for Watch<F> {
         (self.push)(info);
         Ok(())
     }
+}
+
+fn names(channels: &[Arc<str>]) -> Vec<&str> {
+    channels.iter().map(|channel| &**channel).collect()
 }
 
 /// Whether the server itself said no, so that it lives and has done nothing.
@@ -178,7 +224,9 @@ fn describe(error: &RedisError) -> String {
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 const PING_DEADLINE: Duration = Duration::from_secs(2);
-const PUBLISH_DEADLINE: Duration = Duration::from_secs(2);
+const COMMAND_DEADLINE: Duration = Duration::from_secs(2);
 
-/// The code of Redis' answer to a command or channel that the user may not use.
+/// The code of Redis' answer to a command, key or channel that the user may not use.
 const FORBIDDEN: &str = "NOPERM";
+/// The code of its answer to a hash's command for a key that holds something else.
+const WRONG_TYPE: &str = "WRONGTYPE";

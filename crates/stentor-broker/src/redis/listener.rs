@@ -26,31 +26,31 @@ fn message(shared: &Shared, data: Vec<Value>) {
     else {
         return;
     };
-    let Some(topic) = shared.server.topic(&channel) else { return };
+    let Ok(channel) = std::str::from_utf8(&channel) else { return };
     // The lock is released before the sink is told, so that a sink may subscribe and unsubscribe.
-    let sink = shared.topics.lock().sink(topic);
+    let sink = shared.topics.lock().sink(channel);
     if let Some(sink) = sink {
         sink.deliver(BrokerEvent::Message(Bytes::from(payload)));
     }
 }
 
 fn subscribed(shared: &Shared, data: &[Value]) {
-    let Some(topic) = topic(shared, data) else { return };
-    let told = shared.topics.lock().subscribed(topic);
+    let Some(channel) = channel(data) else { return };
+    let told = shared.topics.lock().subscribed(channel);
     if let Some((sink, event)) = told {
         sink.deliver(event);
     }
 }
 
 fn unsubscribed(shared: &Shared, data: &[Value]) {
-    if let Some(topic) = topic(shared, data) {
-        shared.topics.lock().unsubscribed(topic);
+    if let Some(channel) = channel(data) {
+        shared.topics.lock().unsubscribed(channel);
     }
 }
 
-fn topic<'a>(shared: &Shared, data: &'a [Value]) -> Option<&'a str> {
+fn channel(data: &[Value]) -> Option<&str> {
     match data.first() {
-        Some(Value::BulkString(channel)) => shared.server.topic(channel),
+        Some(Value::BulkString(channel)) => std::str::from_utf8(channel).ok(),
         _ => None,
     }
 }
@@ -62,10 +62,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::{
-        RedisConfig, Sink,
-        redis::{config::Server, supervisor::disconnect},
-    };
+    use crate::{RedisConfig, Sink, redis::supervisor::disconnect};
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<BrokerEvent>>);
@@ -78,7 +75,7 @@ mod tests {
 
     /// The topic `a` is asked for on connection 0.
     fn asked() -> (Shared, Arc<Heard>) {
-        let shared = Shared::new(Server::new(&RedisConfig::new("redis://localhost")).unwrap(), 1);
+        let shared = Shared::new(&RedisConfig::new("redis://localhost")).unwrap();
         let heard = Arc::new(Heard::default());
         shared.topics.lock().subscribe("a", Arc::clone(&heard) as Arc<dyn Sink>);
         ask(&shared);

@@ -1,13 +1,15 @@
 //! Events that travel through Redis or Valkey. Start at [`RedisBroker`].
 //!
-//! Desired state lives in [`topics`], without I/O. [`supervisor`] keeps a [`link`] to the server and brings the server's
+//! Desired state lives in [`topics`] and [`watches`], without I/O. [`supervisor`] keeps a [`link`] to the server and brings the server's
 //! state to the desired one; [`listener`] hands what the server says straight to the sinks.
 
 mod config;
+mod hashes;
 mod link;
 mod listener;
 mod supervisor;
 mod topics;
+mod watches;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,15 +17,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, Semaphore, SemaphorePermit, watch},
     task::JoinHandle,
     time::timeout,
 };
 
-use self::{config::Server, link::Connection, topics::Topics};
+use self::{config::Server, hashes::Hashes, link::Connection, topics::Topics};
 use crate::{Broker, BrokerMode, BrokerState, PublishError, Sink};
 
-pub use self::config::{ConfigError, RedisConfig};
+pub use self::{
+    config::{ConfigError, HASH_SAFETY_POLLS, RedisConfig},
+    hashes::RedisHashStore,
+};
 
 /// A broker on a Redis or Valkey server, shared by every node that uses the same server and prefix.
 ///
@@ -35,7 +40,9 @@ pub use self::config::{ConfigError, RedisConfig};
 ///
 /// Messages go from the socket's reader to the sink with no queue between. A server that gives no answer for
 /// 2 s counts as lost; it is tried again after 50 ms, doubling to 500 ms. A publish is given up after 2 s, and
-/// [`RedisConfig::max_publishes_in_flight`] of them may wait at one time.
+/// [`RedisConfig::max_commands_in_flight`] of them may wait at one time.
+///
+/// [`RedisBroker::hashes`] gives the hash store on the same server, which uses the same connections.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -58,14 +65,15 @@ pub struct RedisBroker {
 struct Shared {
     server: Server,
     topics: Mutex<Topics>,
+    hashes: Arc<Hashes>,
     /// Which connection may speak to sinks. Held while one is told something: whoever changes it knows that the
     /// connection before is silent for good.
     speaker: Mutex<Speaker>,
     /// Told when topics are to be settled with the server.
     unsettled: Notify,
     publishing: Mutex<Option<Connection>>,
-    publishes: Semaphore,
-    max_publishes: usize,
+    commands: Semaphore,
+    max_commands: usize,
     status: watch::Sender<Status>,
 }
 
@@ -105,9 +113,14 @@ impl RedisBroker {
     ///
     /// Outside a tokio runtime.
     pub fn connect(config: &RedisConfig) -> Result<Self, ConfigError> {
-        let shared = Arc::new(Shared::new(Server::new(config)?, config.max_publishes_in_flight));
+        let shared = Arc::new(Shared::new(config)?);
         let task = tokio::spawn(supervisor::run(Arc::clone(&shared)));
         Ok(Self { shared, supervisor: Arc::new(Supervisor(Mutex::new(Some(task)))) })
+    }
+
+    /// The hashes on the same server. It may be asked for any number of times; all are one store.
+    pub fn hashes(&self) -> RedisHashStore {
+        RedisHashStore::new(&self.shared, &self.supervisor)
     }
 
     /// Waits until events flow, for at most `patience`.
@@ -146,12 +159,14 @@ impl Broker for RedisBroker {
 
     fn subscribe(&self, topic: &str, sink: Arc<dyn Sink>) {
         // Bound to a name, so that a replaced sink is dropped after the lock on the topics is released.
-        let _replaced = self.shared.topics.lock().subscribe(topic, sink);
+        let channel = self.shared.server.channel(topic);
+        let _replaced = self.shared.topics.lock().subscribe(&channel, sink);
         self.shared.unsettled.notify_one();
     }
 
     fn unsubscribe(&self, topic: &str) {
-        let _dropped_unlocked = self.shared.topics.lock().unsubscribe(topic);
+        let channel = self.shared.server.channel(topic);
+        let _dropped_unlocked = self.shared.topics.lock().unsubscribe(&channel);
         self.shared.unsettled.notify_one();
     }
 
@@ -167,14 +182,7 @@ impl Broker for RedisBroker {
     /// A publish whose future is dropped may or may not be sent.
     async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), PublishError> {
         let shared = &*self.shared;
-        let Ok(_permit) = shared.publishes.try_acquire() else {
-            let reason = format!("too many publishes are under way (limit {})", shared.max_publishes);
-            return Err(PublishError::NotSent(reason));
-        };
-        let connection = shared.publishing.lock().clone();
-        let Some(connection) = connection else {
-            return Err(PublishError::NotSent(format!("redis is away: {}", shared.down_reason())));
-        };
+        let (connection, _permit) = shared.begin_command().map_err(PublishError::NotSent)?;
         connection.publish(&shared.server.channel(topic), &payload).await
     }
 
@@ -184,6 +192,7 @@ impl Broker for RedisBroker {
 
     async fn close(&self) {
         let _dropped_unlocked = self.shared.topics.lock().close();
+        let _dropped_unlocked = self.shared.hashes.watches.lock().close();
         *self.shared.speaker.lock() = Speaker::Nobody;
         let task = self.supervisor.0.lock().take();
         if let Some(task) = task {
@@ -204,17 +213,30 @@ impl Drop for Supervisor {
 }
 
 impl Shared {
-    fn new(server: Server, max_publishes: usize) -> Self {
+    fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
         let state = BrokerState::now(BrokerMode::Down);
-        Self {
-            server,
+        Ok(Self {
+            server: Server::new(config)?,
             topics: Mutex::default(),
+            hashes: Arc::new(Hashes::new(config.hash_poll)),
             speaker: Mutex::new(Speaker::Generation(0)),
             unsettled: Notify::new(),
             publishing: Mutex::default(),
-            publishes: Semaphore::new(max_publishes.min(Semaphore::MAX_PERMITS)),
-            max_publishes,
+            commands: Semaphore::new(config.max_commands_in_flight.min(Semaphore::MAX_PERMITS)),
+            max_commands: config.max_commands_in_flight,
             status: watch::Sender::new(Status { state, reason: "the first connection is being made".into() }),
+        })
+    }
+
+    /// The connection for one command, and the command's place among those under way; or why there is none.
+    fn begin_command(&self) -> Result<(Connection, SemaphorePermit<'_>), String> {
+        let Ok(permit) = self.commands.try_acquire() else {
+            return Err(format!("too many commands are under way (limit {})", self.max_commands));
+        };
+        let connection = self.publishing.lock().clone();
+        match connection {
+            Some(connection) => Ok((connection, permit)),
+            None => Err(format!("redis is away: {}", self.down_reason())),
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::time::sleep;
 
+use super::hashes::read_always;
 use super::{
     Shared, Speaker,
     link::{Answer, Link},
@@ -44,14 +45,16 @@ pub(super) fn disconnect(shared: &Shared, generation: u64) {
     if *speaker != Speaker::Nobody {
         *speaker = Speaker::Generation(generation);
         shared.topics.lock().disconnected();
+        shared.hashes.watches.lock().disconnected();
     }
 }
 
-/// Keeps the server's topics and the desired ones the same, until the link breaks; says why it did.
+/// Keeps the server's topics and the desired ones the same, and reads hashes, until the link breaks; says why it did.
 async fn serve(shared: &Shared, speaker: Speaker, link: Link, outage: &mut Outage) -> String {
     tokio::select! {
         reason = link.broken() => reason,
         reason = settle_always(shared, speaker, &link, outage) => reason,
+        reason = read_always(shared, speaker, &link.publishing) => reason,
     }
 }
 
@@ -79,7 +82,7 @@ async fn settle(shared: &Shared, speaker: Speaker, link: &Link, names: Vec<Arc<s
     for batch in names.chunks(BATCH) {
         let commands = shared.topics.lock().commands(batch);
         subscribe(shared, speaker, link, commands.subscribe).await?;
-        unsubscribe(shared, link, &commands.unsubscribe).await?;
+        unsubscribe(link, &commands.unsubscribe).await?;
     }
     Ok(())
 }
@@ -97,7 +100,7 @@ async fn subscribe(
         if batch.is_empty() {
             continue;
         }
-        let Answer::Forbidden(reason) = link.listening.subscribe(&channels(shared, &batch)).await? else {
+        let Answer::Forbidden(reason) = link.listening.subscribe(&batch).await? else {
             continue;
         };
         if let [name] = &batch[..] {
@@ -110,25 +113,21 @@ async fn subscribe(
     Ok(())
 }
 
-async fn unsubscribe(shared: &Shared, link: &Link, names: &[Arc<str>]) -> Result<(), String> {
+async fn unsubscribe(link: &Link, names: &[Arc<str>]) -> Result<(), String> {
     if names.is_empty() {
         return Ok(());
     }
-    link.listening.unsubscribe(&channels(shared, names)).await
+    link.listening.unsubscribe(names).await
 }
 
 fn refuse(shared: &Shared, speaker: Speaker, name: &str, reason: String) {
-    tracing::warn!(topic = name, reason, "redis refuses a topic");
+    tracing::warn!(channel = name, reason, "redis refuses a channel");
     shared.speak(speaker, || {
         let sink = shared.topics.lock().refused(name);
         if let Some(sink) = sink {
             sink.deliver(BrokerEvent::Refused(reason));
         }
     });
-}
-
-fn channels(shared: &Shared, names: &[Arc<str>]) -> Vec<Vec<u8>> {
-    names.iter().map(|name| shared.server.channel(name)).collect()
 }
 
 /// The time from the loss of the connection, or from the start, until events flow; one log line at each end.
@@ -155,8 +154,8 @@ impl Outage {
 
     fn ended(&mut self, shared: &Shared) {
         let away = self.since.take().map(|since| since.elapsed()).unwrap_or_default();
-        let topics = shared.topics.lock().len();
-        tracing::info!(address = shared.server.address, topics, ?away, "redis is connected");
+        let channels = shared.topics.lock().len();
+        tracing::info!(address = shared.server.address, channels, ?away, "redis is connected");
         *self = Self { since: None, told: false, backoff: Backoff::new() };
     }
 }

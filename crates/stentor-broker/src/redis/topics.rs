@@ -1,4 +1,7 @@
 //! Which topics are wanted, and what the server knows of them: [`Topics`]. No I/O.
+//!
+//! Named here as the server names them: by their channels. The channels on which the server announces changes of hashes
+//! are among them, with sinks of our own.
 
 use std::{
     collections::{HashMap, HashSet},
