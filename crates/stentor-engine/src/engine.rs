@@ -9,7 +9,7 @@ use stentor_schema::{ExecutionResult, GraphQLError, Operation, Request, RootPlan
 use tokio::sync::Semaphore;
 
 use crate::{
-    Limits, Metrics, Resolvers, Session,
+    Guards, Limits, Metrics, Resolvers, Session,
     execution::{Answering, Order},
     hub::Hub,
     outbox::Outbox,
@@ -28,6 +28,8 @@ pub struct EngineConfig {
     pub broker: Arc<dyn Broker>,
     /// What answers the schema's `@resolver` fields.
     pub resolvers: Resolvers,
+    /// What the embedding program asks before a root field is used.
+    pub guards: Guards,
     /// Bounds.
     pub limits: Limits,
     /// Figures.
@@ -47,6 +49,8 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     /// Queries and mutations that connections may still start.
     pub(crate) requests: Arc<Semaphore>,
+    /// Subscriptions whose guards may be asked at a time.
+    pub(crate) admissions: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -56,14 +60,16 @@ impl Engine {
     ///
     /// Outside a tokio runtime.
     pub fn start(config: EngineConfig) -> Self {
-        let EngineConfig { schema, broker, resolvers, limits, metrics, authentication, shards } = config;
+        let EngineConfig { schema, broker, resolvers, guards, limits, metrics, authentication, shards } =
+            config;
         let metrics = Arc::new(metrics);
         let shards =
             shards.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let hub = Hub::start(&broker, &limits, &metrics, shards);
-        let answering = Arc::new(Answering { resolvers, authentication });
+        let answering = Arc::new(Answering { resolvers, guards, authentication });
         let requests = Arc::new(Semaphore::new(limits.requests));
-        Self(Arc::new(Parts { schema, broker, answering, limits, metrics, hub, requests }))
+        let admissions = Arc::new(Semaphore::new(limits.requests));
+        Self(Arc::new(Parts { schema, broker, answering, limits, metrics, hub, requests, admissions }))
     }
 
     /// Begins a connection; `number` names it in the log.
@@ -82,21 +88,26 @@ impl Engine {
         self.0.schema.plan(request, &self.0.limits.operation)
     }
 
-    /// Whether `principal` may run every root field of `plan`.
+    /// Whether `principal` may run every root field of `plan`: asks the guards of the schema, then those of the program.
     ///
     /// # Errors
     ///
     /// The first that it may not run.
-    pub fn authorize(&self, plan: &RootPlan, principal: Option<&Principal>) -> Result<(), GraphQLError> {
-        self.0.answering.authorize(plan, principal)
+    pub async fn authorize(
+        &self,
+        plan: &RootPlan,
+        principal: Option<&Arc<Principal>>,
+    ) -> Result<(), GraphQLError> {
+        self.0.answering.authorize(plan, principal.map(Arc::as_ref))?;
+        self.0.answering.guards.admit_all(plan, principal).await
     }
 
-    /// Runs a query: its root fields are resolved together.
+    /// Runs a query that is [authorized](Self::authorize): its root fields are resolved together.
     pub async fn query(&self, plan: &RootPlan, principal: Option<&Arc<Principal>>) -> ExecutionResult {
         self.0.answering.respond(plan, Order::Concurrent, principal).await
     }
 
-    /// Runs a mutation: its root fields are resolved one after another.
+    /// Runs a mutation that is [authorized](Self::authorize): its root fields are resolved one after another.
     pub async fn mutate(&self, plan: &RootPlan, principal: Option<&Arc<Principal>>) -> ExecutionResult {
         self.0.answering.respond(plan, Order::Serial, principal).await
     }

@@ -8,7 +8,8 @@ use stentor_auth::Principal;
 use stentor_schema::{ErrorCode, ExecutionResult, Feed, GraphQLError, RootCall, RootPlan};
 
 use crate::{
-    Call, Resolvers,
+    Call, Guards, Resolvers,
+    admission::coordinate,
     guard::{Holder, authorize},
 };
 
@@ -16,6 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Answering {
     pub(crate) resolvers: Resolvers,
+    pub(crate) guards: Guards,
     pub(crate) authentication: bool,
 }
 
@@ -50,7 +52,7 @@ impl Answering {
         plan.respond(values, holder.as_ref().map(Holder::grants))
     }
 
-    /// The first root field that `principal` may not run, as an error for the client.
+    /// The first root field that the schema does not let `principal` run, as an error for the client.
     pub(crate) fn authorize(
         &self,
         plan: &RootPlan,
@@ -72,7 +74,7 @@ impl Answering {
         if matches!(call.field.feed, Feed::Version) {
             return Ok(Value::from(env!("CARGO_PKG_VERSION")));
         }
-        let coordinate = format!("{}.{}", call.field.operation.default_type_name(), call.field.name);
+        let coordinate = coordinate(&call.field);
         let Some(resolver) = self.resolvers.get(&coordinate) else {
             return Err(GraphQLError::new(ErrorCode::InternalServerError, "nothing answers this field"));
         };

@@ -2,6 +2,7 @@
 //!
 //! Start with [`Engine`], then [`Session`]. Knows no sockets, no wire envelopes, no raw tokens and no databases.
 
+mod admission;
 mod delivery;
 mod engine;
 mod execution;
@@ -17,6 +18,7 @@ mod resolver;
 mod running;
 mod session;
 
+pub use admission::{Guard, Guards};
 pub use delivery::{Delivery, Summary};
 pub use engine::{Engine, EngineConfig};
 pub use gap::{Gap, GapReason};

@@ -77,8 +77,14 @@ impl Outbox {
         self.metrics.operations.increment(1.0);
     }
 
-    pub(crate) fn set_membership(&self, id: OperationId, membership: Membership) {
-        self.with(id, |_, running| running.membership = Some(membership));
+    /// Notes where an operation is a member; `false` if it has ended.
+    pub(crate) fn set_membership(&self, id: OperationId, membership: Membership) -> bool {
+        self.with(id, |_, running| running.membership = Some(membership)).is_some()
+    }
+
+    /// Whether the operation has not ended.
+    pub(crate) fn runs(&self, id: OperationId) -> bool {
+        self.state.lock().place(id).is_some()
     }
 
     /// Takes an operation out, with everything that waits for it.

@@ -35,7 +35,7 @@ pub struct Session {
     engine: Engine,
     outbox: Arc<Outbox>,
     principal: Option<Arc<Principal>>,
-    /// Queries and mutations under way; a subscription has no task.
+    /// Queries and mutations under way, and subscriptions whose guards are asked; one that has joined has no task.
     tasks: Vec<(OperationId, JoinHandle<()>)>,
 }
 
@@ -117,7 +117,7 @@ impl Session {
     }
 
     fn respond(&mut self, id: OperationId, plan: RootPlan, order: Order) -> Result<(), GraphQLError> {
-        self.engine.authorize(&plan, self.principal.as_deref())?;
+        self.engine.0.answering.authorize(&plan, self.principal.as_deref())?;
         let permit = Arc::clone(&self.engine.0.requests)
             .try_acquire_owned()
             .map_err(|_| error(ErrorCode::Unavailable, "the server has enough to do; try again later"))?;
@@ -128,20 +128,28 @@ impl Session {
         let answering = Arc::clone(&self.engine.0.answering);
         let principal = self.principal.clone();
         let work = async move {
-            let work = AssertUnwindSafe(answering.respond(&plan, order, principal.as_ref())).catch_unwind();
-            match timeout(patience, work).await {
-                Ok(Ok(result)) => outbox.answer(id, &result, Instant::now()),
+            let work = async {
+                answering.guards.admit_all(&plan, principal.as_ref()).await?;
+                Ok(answering.respond(&plan, order, principal.as_ref()).await)
+            };
+            match timeout(patience, AssertUnwindSafe(work).catch_unwind()).await {
+                Ok(Ok(Ok(result))) => outbox.answer(id, &result, Instant::now()),
+                Ok(Ok(Err(refused))) => outbox.fail(id, vec![refused]),
                 Ok(Err(_)) => outbox.fail(id, vec![broken()]),
-                Err(_) => outbox.fail(id, vec![error(ErrorCode::Unavailable, "the answer took too long")]),
+                Err(_) => outbox.fail(id, vec![too_slow()]),
             }
             drop(permit);
         };
-        self.tasks.retain(|(_, task)| !task.is_finished());
-        self.tasks.push((id, tokio::spawn(work)));
+        self.spawn(id, work);
         Ok(())
     }
 
-    fn subscribe(&self, id: OperationId, plan: SubscriptionPlan) -> Result<(), GraphQLError> {
+    fn spawn(&mut self, id: OperationId, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.retain(|(_, task)| !task.is_finished());
+        self.tasks.push((id, tokio::spawn(work)));
+    }
+
+    fn subscribe(&mut self, id: OperationId, plan: SubscriptionPlan) -> Result<(), GraphQLError> {
         let field = Arc::clone(&plan.field);
         if self.engine.0.answering.authentication {
             authorize(&field, &plan.arguments, self.principal.as_deref())?;
@@ -162,8 +170,31 @@ impl Session {
         let member = Member { outbox: Arc::clone(&self.outbox), operation: id };
         let principal = self.principal.clone().filter(|_| plan.is_guarded());
         let entry = Entry { topic, plan, claims, tenants: self.tenants(), principal };
-        self.engine.0.hub.join(entry, member);
+        if self.engine.0.answering.guards.guard(&field) {
+            self.admit(id, entry, member);
+        } else {
+            self.engine.0.hub.join(entry, member);
+        }
         Ok(())
+    }
+
+    /// Lets a subscription join once the program's guards say yes. They may wait, and nothing else waits for them.
+    fn admit(&mut self, id: OperationId, entry: Entry, member: Member) {
+        let (engine, principal) = (self.engine.clone(), self.principal.clone());
+        let patience = engine.0.limits.request_timeout;
+        self.spawn(id, async move {
+            let parts = &engine.0;
+            let work = async {
+                let _permit = parts.admissions.acquire().await;
+                let (field, arguments) = (&entry.plan.field, &entry.plan.arguments);
+                parts.answering.guards.admit(field, arguments, principal.as_ref()).await
+            };
+            match timeout(patience, work).await {
+                Ok(Ok(())) => parts.hub.join(entry, member),
+                Ok(Err(refused)) => member.outbox.fail(id, vec![refused]),
+                Err(_) => member.outbox.fail(id, vec![too_slow()]),
+            }
+        });
     }
 
     /// The claims that are part of the audience's key, as far as the principal has them.
@@ -197,6 +228,10 @@ const MAX_COMMANDS: usize = 4_096;
 
 fn broken() -> GraphQLError {
     error(ErrorCode::InternalServerError, "the operation could not be run")
+}
+
+fn too_slow() -> GraphQLError {
+    error(ErrorCode::Unavailable, "the answer took too long")
 }
 
 fn error(code: ErrorCode, message: &str) -> GraphQLError {

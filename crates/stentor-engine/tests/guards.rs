@@ -14,7 +14,9 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use serde_json::{Value, json};
 use stentor_auth::Principal;
 use stentor_broker::{Broker, MemoryBroker};
-use stentor_engine::{Delivery, Engine, EngineConfig, Limits, Metrics, OperationId, Resolvers, Session};
+use stentor_engine::{
+    Delivery, Engine, EngineConfig, Guards, Limits, Metrics, OperationId, Resolvers, Session,
+};
 use stentor_schema::{Request, Schema, SchemaOptions};
 use tokio::time::{Instant, timeout};
 
@@ -167,6 +169,7 @@ impl World {
             schema,
             broker: Arc::new(broker.clone()),
             resolvers: Resolvers::default(),
+            guards: Guards::default(),
             limits: Limits::default(),
             metrics: Metrics::register(&counts),
             authentication: true,

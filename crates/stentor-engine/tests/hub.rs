@@ -9,8 +9,8 @@ use stentor_broker::{
     Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, PublishError, Sink,
 };
 use stentor_engine::{
-    Call, Delivery, Engine, EngineConfig, Limits, Metrics, OperationId, Resolver, ResolverError, Resolvers,
-    Session,
+    Call, Delivery, Engine, EngineConfig, Guards, Limits, Metrics, OperationId, Resolver, ResolverError,
+    Resolvers, Session,
 };
 use stentor_schema::{ErrorCode, Request, Schema, SchemaOptions};
 use tokio::time::{Instant, advance, timeout};
@@ -57,6 +57,7 @@ fn engine(broker: Arc<dyn Broker>) -> Engine {
         schema,
         broker,
         resolvers,
+        guards: Guards::default(),
         limits: Limits::default(),
         metrics: Metrics::unregistered(),
         authentication: true,

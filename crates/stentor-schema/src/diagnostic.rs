@@ -128,7 +128,7 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
 }
 
 /// `did you mean …`, or else what there is to choose from.
-pub(crate) fn suggestion<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn suggestion<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = names.into_iter().collect();
     if let Some(name) = nearest(wanted, names.iter().copied()) {
         return Some(format!("did you mean `{name}`?"));

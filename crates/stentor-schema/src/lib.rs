@@ -14,7 +14,7 @@ mod schema;
 mod template;
 
 pub use condition::{Bindings, Condition, ConditionError};
-pub use diagnostic::{Diagnostic, Diagnostics};
+pub use diagnostic::{Diagnostic, Diagnostics, suggestion};
 pub use error::{ErrorCode, GraphQLError, PathSegment};
 pub use event::{Event, Malformed};
 pub use field::{Delivery, Feed, Overflow, RootField, ScopeGuard, TenantGuard, TopicFeed, ValueSource};

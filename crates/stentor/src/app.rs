@@ -11,9 +11,9 @@ use std::{
 
 use stentor_auth::{HmacVerifier, JwtConfig, Principal, TokenError, TokenVerifier, secret_warning};
 use stentor_broker::{Broker, MemoryBroker, RedisBroker, RedisConfig};
-use stentor_engine::{Engine, EngineConfig, Limits, Resolvers};
+use stentor_engine::{Engine, EngineConfig, Guards, Limits, Resolvers};
 use stentor_protocol::CloseCode;
-use stentor_schema::{OperationLimits, Schema, SchemaOptions};
+use stentor_schema::{OperationLimits, RootField, Schema, SchemaOptions, suggestion};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -48,6 +48,7 @@ pub(crate) struct App {
 pub(crate) struct Additions {
     pub(crate) broker: Option<Arc<dyn Broker>>,
     pub(crate) resolvers: Resolvers,
+    pub(crate) guards: Guards,
 }
 
 impl App {
@@ -58,8 +59,8 @@ impl App {
         file: &str,
         additions: Additions,
     ) -> Result<Self, BuildError> {
-        let Additions { broker, resolvers } = additions;
-        let schema = check_schema(&config, sdl, file, &resolvers)?;
+        let schema = check_schema(&config, sdl, file, &additions)?;
+        let Additions { broker, resolvers, guards } = additions;
         let verifier = config.auth.as_ref().map(|auth| verifier(auth, &schema)).transpose()?;
         let broker = match broker {
             Some(broker) => broker,
@@ -70,6 +71,7 @@ impl App {
             schema,
             broker,
             resolvers,
+            guards,
             limits: engine_limits(&config),
             metrics: telemetry.engine.clone(),
             authentication: verifier.is_some(),
@@ -151,25 +153,43 @@ pub(crate) fn check_schema(
     config: &Config,
     sdl: &str,
     file: &str,
-    resolvers: &Resolvers,
+    additions: &Additions,
 ) -> Result<Schema, BuildError> {
+    let resolvers = &additions.resolvers;
     let options = SchemaOptions {
         authentication: config.auth.is_some(),
         tenant_claim: config.auth.as_ref().and_then(|auth| auth.tenant_claim.clone()),
     };
     let schema = Schema::parse(sdl, file, &options)?;
     schema.require_resolvers(&|coordinate| resolvers.contains(coordinate))?;
-    let known: Vec<_> = schema
-        .fields()
-        .map(|field| format!("{}.{}", field.operation.default_type_name(), field.name))
-        .collect();
+    let known: Vec<_> = schema.fields().map(|field| coordinate(field)).collect();
     if let Some(stream) = resolvers.coordinates().find(|given| given.starts_with("Subscription.")) {
         return Err(BuildError::SubscriptionResolver(stream.to_owned()));
     }
-    match resolvers.coordinates().find(|given| !known.iter().any(|field| field == given)) {
-        Some(stray) => Err(BuildError::UnknownField(stray.to_owned())),
-        None => Ok(schema),
+    if let Some(stray) = resolvers.coordinates().find(|given| !known.iter().any(|field| field == given)) {
+        return Err(BuildError::UnknownField(stray.to_owned()));
     }
+    check_guards(&schema, &additions.guards)?;
+    Ok(schema)
+}
+
+fn check_guards(schema: &Schema, guards: &Guards) -> Result<(), BuildError> {
+    for given in guards.coordinates() {
+        match schema.fields().find(|field| coordinate(field) == given) {
+            Some(field) if field.public => return Err(BuildError::PublicGuard(given.to_owned())),
+            Some(_) => {}
+            None => {
+                let known: Vec<_> = schema.fields().map(|field| coordinate(field)).collect();
+                let help = suggestion(given, known.iter().map(String::as_str)).unwrap_or_default();
+                return Err(BuildError::UnknownGuard { coordinate: given.to_owned(), help });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn coordinate(field: &RootField) -> String {
+    format!("{}.{}", field.operation.default_type_name(), field.name)
 }
 
 pub(crate) fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn TokenVerifier>, BuildError> {

@@ -50,12 +50,23 @@ pub enum BuildError {
     /// The JWT secret cannot be used.
     #[error("[auth.jwt] {0}")]
     Secret(#[from] SecretError),
+    /// A guard was given for a `@public` field.
+    #[error("a guard was given for {0}, which is @public: take away one of them")]
+    PublicGuard(String),
     /// A resolver was given for a field of Subscription.
     #[error("a resolver was given for {0}; feed it with @subscribe(topic), and publish its events")]
     SubscriptionResolver(String),
     /// A resolver was given for a field that the schema does not have.
     #[error("a resolver was given for {0}, which the schema does not have")]
     UnknownField(String),
+    /// A guard was given for a field that the schema does not have.
+    #[error("a guard was given for {coordinate}, which the schema does not have; {help}")]
+    UnknownGuard {
+        /// The field that was named.
+        coordinate: String,
+        /// The nearest name, or those there are.
+        help: String,
+    },
 }
 
 impl<S: Clone + Send + Sync + 'static> Builder<S> {
@@ -126,6 +137,46 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self
     }
 
+    /// Who may use a root field, where its directives cannot say it: an async function of the field's arguments that
+    /// fails for who may not, with [`ErrorCode::Forbidden`](crate::ErrorCode::Forbidden) say.
+    ///
+    /// It is asked after the field's own directives and before anything else: before a subscription listens to its topic,
+    /// before any field of a query or mutation is resolved. It has `limits.request_timeout` to decide, and one that panics
+    /// says no. Of several for one field all must say yes. Without `[auth]` it is asked too, and decides by arguments alone.
+    ///
+    /// ```
+    /// use stentor::{Call, ErrorCode, ResolverError, Stentor};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "camelCase")]
+    /// struct Chat { session_id: String }
+    ///
+    /// async fn owns(chat: Chat, call: Call) -> Result<(), ResolverError> {
+    ///     let user = call.principal().and_then(|principal| principal.subject());
+    ///     if chat.session_id.split('-').next() == user {
+    ///         return Ok(());
+    ///     }
+    ///     Err(ResolverError::new(ErrorCode::Forbidden, "this is not a chat of yours"))
+    /// }
+    ///
+    /// # fn main() -> Result<(), stentor::BuildError> {
+    /// Stentor::builder()
+    ///     .schema(r#"type Subscription { chat(sessionId: ID!): String @subscribe(topic: "chat:{{ args.sessionId }}") }"#)
+    ///     .guard("Subscription.chat", owns)
+    ///     .check()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn guard<A, F, R>(mut self, coordinate: &str, handler: F) -> Self
+    where
+        A: DeserializeOwned + Send + 'static,
+        F: Fn(A, Call<S>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), ResolverError>> + Send + 'static,
+    {
+        self.additions.guards.insert(coordinate, Handler::new(self.state.clone(), handler));
+        self
+    }
+
     /// Builds the server. Call it inside a tokio runtime: the hub and the connection to the broker start on it.
     ///
     /// # Errors
@@ -144,7 +195,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
     /// As [`build`](Self::build), but for a broker that does not answer.
     pub fn check(self) -> Result<(), BuildError> {
         let (sdl, file) = self.read_schema()?;
-        let schema = check_schema(&self.config, &sdl, &file, &self.additions.resolvers)?;
+        let schema = check_schema(&self.config, &sdl, &file, &self.additions)?;
         if let Some(auth) = &self.config.auth {
             verifier(auth, &schema)?;
         }

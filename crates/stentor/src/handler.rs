@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use stentor_auth::Principal;
-use stentor_engine::{Resolver, ResolverError};
+use stentor_engine::{Guard, Resolver, ResolverError};
 use stentor_schema::ErrorCode;
 
 /// One use of a field, as the handler of the field sees it; `S` is the [state](crate::Builder::state) of the program.
@@ -58,6 +58,20 @@ where
         let arguments = typed(&call.arguments)?;
         let call = Call { call, state: self.state.clone() };
         untyped(&(self.function)(arguments, call).await?)
+    }
+}
+
+#[async_trait::async_trait]
+impl<S, A, F, R> Guard for Handler<S, A, (), F>
+where
+    S: Clone + Send + Sync + 'static,
+    A: DeserializeOwned + Send + 'static,
+    F: Fn(A, Call<S>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<(), ResolverError>> + Send + 'static,
+{
+    async fn check(&self, call: stentor_engine::Call) -> Result<(), ResolverError> {
+        let arguments = typed(&call.arguments)?;
+        (self.function)(arguments, Call { call, state: self.state.clone() }).await
     }
 }
 

@@ -75,7 +75,7 @@ impl Hub {
         Self { shards: queues, tasks, hasher: RandomState::new(), next_member: AtomicU64::new(0) }
     }
 
-    /// Puts a subscription into the audience it belongs to. What it hears reaches its outbox.
+    /// Puts a subscription into the audience it belongs to, unless it has ended. What it hears reaches its outbox.
     pub(crate) fn join(&self, entry: Entry, member: Member) {
         let Entry { topic, plan, claims, tenants, principal } = entry;
         let topic: Arc<str> = topic.into();
@@ -84,10 +84,17 @@ impl Hub {
         let audience = AudienceKey(blake3::hash(key.as_bytes()).into());
         let id = MemberId(self.next_member.fetch_add(1, Ordering::Relaxed));
         let membership = Membership { topic: Arc::clone(&topic), audience, member: id };
-        member.outbox.set_membership(member.operation, membership);
+        if !member.outbox.set_membership(member.operation, membership) {
+            return;
+        }
         let ticket = member.outbox.ticket();
+        let (outbox, operation) = (Arc::clone(&member.outbox), member.operation);
         let join = Join { topic: Arc::clone(&topic), audience, id, member, plan, claims, tenants, principal };
         self.queue(&topic).command(Command::Join(Box::new(join)), ticket);
+        // Where it joins from a task, its connection may have ended it meanwhile, and told to leave before the join.
+        if !outbox.runs(operation) {
+            self.leave(Membership { topic, audience, member: id }, outbox.ticket());
+        }
     }
 
     pub(crate) fn leave(&self, membership: Membership, ticket: Ticket) {

@@ -8,6 +8,7 @@ mod damage;
 mod delivery;
 mod drain;
 mod faults;
+mod guards;
 mod handshake;
 mod http;
 mod ledger;

@@ -98,7 +98,7 @@ async fn run(
     if matches!(operation, Operation::Mutation(_)) && parts.method != Method::POST {
         return Err(Rejection::Method { allow: "POST", message: "a mutation must be sent by POST" });
     }
-    if let Err(error) = app.engine.authorize(plan, principal.map(Arc::as_ref)) {
+    if let Err(error) = app.engine.authorize(plan, principal).await {
         return Ok(refuse(media, &[error]));
     }
     let result = match operation {
