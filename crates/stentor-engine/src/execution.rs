@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::{FutureExt, future::join_all};
 use serde_json::Value;
 use stentor_auth::Principal;
-use stentor_schema::{ErrorCode, ExecutionResult, Feed, GraphQLError, RootCall, RootPlan};
+use stentor_schema::{ErrorCode, ExecutionResult, Feed, GraphQLError, Resolved, RootCall, RootPlan};
 
 use crate::{
     Call, Guards, Resolvers,
@@ -69,18 +69,17 @@ impl Answering {
         &self,
         call: &RootCall,
         principal: Option<&Arc<Principal>>,
-    ) -> Result<Value, GraphQLError> {
+    ) -> Result<Resolved, GraphQLError> {
         self.authorize_call(call, principal.map(Arc::as_ref))?;
         if matches!(call.field.feed, Feed::Version) {
-            return Ok(Value::from(env!("CARGO_PKG_VERSION")));
+            return Ok(Value::from(env!("CARGO_PKG_VERSION")).into());
         }
         let coordinate = coordinate(&call.field);
-        let Some(resolver) = self.resolvers.get(&coordinate) else {
-            return Err(GraphQLError::new(ErrorCode::InternalServerError, "nothing answers this field"));
-        };
-        let call = Call { arguments: Arc::clone(&call.arguments), principal: principal.cloned() };
-        match AssertUnwindSafe(resolver.resolve(call)).catch_unwind().await {
-            Ok(outcome) => outcome.map_err(GraphQLError::from),
+        let used = Call { arguments: Arc::clone(&call.arguments), principal: principal.cloned() };
+        let answer = self.resolvers.answer(&coordinate, call, used);
+        match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Some(outcome)) => outcome.map_err(GraphQLError::from),
+            Ok(None) => Err(GraphQLError::new(ErrorCode::InternalServerError, "nothing answers this field")),
             Err(_) => {
                 tracing::error!(field = coordinate, "a resolver panicked; its field failed");
                 Err(GraphQLError::new(ErrorCode::InternalServerError, "the field could not be resolved"))

@@ -24,5 +24,5 @@ pub use engine::{Engine, EngineConfig};
 pub use gap::{Gap, GapReason};
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use resolver::{Call, Resolver, ResolverError, Resolvers};
+pub use resolver::{Call, Forwarder, Resolver, ResolverError, Resolvers};
 pub use session::{OperationId, Session};

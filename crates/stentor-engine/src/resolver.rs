@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use async_trait::async_trait;
 use serde_json::Value;
 use stentor_auth::Principal;
-use stentor_schema::{ErrorCode, GraphQLError, JsonObject};
+use stentor_schema::{ErrorCode, Forwarded, GraphQLError, JsonObject, Projected, Resolved, RootCall};
 
 /// Answers one root field of Query or Mutation.
 #[async_trait]
@@ -16,6 +16,24 @@ pub trait Resolver: Send + Sync + 'static {
     ///
     /// What the client may know of the failure.
     async fn resolve(&self, call: Call) -> Result<Value, ResolverError>;
+}
+
+/// Answers one root field of Query or Mutation by passing on what the client selected.
+#[async_trait]
+pub trait Forwarder: Send + Sync + 'static {
+    /// The answer to `forwarded`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was answered at all; what the client may know of the failure.
+    async fn forward(&self, forwarded: Forwarded, call: Call) -> Result<Projected, ResolverError>;
+}
+
+/// What answers a root field.
+#[derive(Clone)]
+enum Answerer {
+    Forwarder(Arc<dyn Forwarder>),
+    Resolver(Arc<dyn Resolver>),
 }
 
 /// One use of a root field.
@@ -39,12 +57,17 @@ pub struct ResolverError {
 
 /// The resolvers of one engine, by `Type.field`.
 #[derive(Clone, Default)]
-pub struct Resolvers(HashMap<String, Arc<dyn Resolver>>);
+pub struct Resolvers(HashMap<String, Answerer>);
 
 impl Resolvers {
     /// Adds the resolver of `coordinate`, `Query.bots` say; the last one given holds.
     pub fn insert(&mut self, coordinate: impl Into<String>, resolver: impl Resolver) {
-        self.0.insert(coordinate.into(), Arc::new(resolver));
+        self.0.insert(coordinate.into(), Answerer::Resolver(Arc::new(resolver)));
+    }
+
+    /// As [`insert`](Self::insert), for what passes the client's selection on.
+    pub fn insert_forwarder(&mut self, coordinate: impl Into<String>, forwarder: impl Forwarder) {
+        self.0.insert(coordinate.into(), Answerer::Forwarder(Arc::new(forwarder)));
     }
 
     /// Whether there is one for `coordinate`.
@@ -57,8 +80,19 @@ impl Resolvers {
         self.0.keys().map(String::as_str)
     }
 
-    pub(crate) fn get(&self, coordinate: &str) -> Option<&Arc<dyn Resolver>> {
-        self.0.get(coordinate)
+    /// Answers a root field; `None` if nothing does.
+    pub(crate) async fn answer(
+        &self,
+        coordinate: &str,
+        root: &RootCall,
+        call: Call,
+    ) -> Option<Result<Resolved, ResolverError>> {
+        Some(match self.0.get(coordinate)? {
+            Answerer::Forwarder(forwarder) => {
+                forwarder.forward(root.forward(), call).await.map(Resolved::from)
+            }
+            Answerer::Resolver(resolver) => resolver.resolve(call).await.map(Resolved::from),
+        })
     }
 }
 

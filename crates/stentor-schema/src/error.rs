@@ -2,6 +2,8 @@
 
 use serde::{Serialize, ser::SerializeMap};
 
+use crate::JsonObject;
+
 /// One error of a GraphQL response, as <https://spec.graphql.org/October2021/#sec-Errors> describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GraphQLError {
@@ -13,6 +15,8 @@ pub struct GraphQLError {
     pub path: Vec<PathSegment>,
     /// The machine's word for it, under `extensions.code`.
     pub code: ErrorCode,
+    /// The extensions of an error that another GraphQL API made; a `code` among them is told instead of [`code`](Self::code).
+    pub extensions: Option<Box<JsonObject>>,
 }
 
 /// A step of [`GraphQLError::path`].
@@ -69,7 +73,7 @@ impl ErrorCode {
 impl GraphQLError {
     /// An error without a place.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { message: message.into(), locations: Vec::new(), path: Vec::new(), code }
+        Self { message: message.into(), locations: Vec::new(), path: Vec::new(), code, extensions: None }
     }
 }
 
@@ -81,8 +85,11 @@ impl Serialize for GraphQLError {
             column: u32,
         }
         #[derive(Serialize)]
-        struct Extensions {
-            code: &'static str,
+        struct Extensions<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            code: Option<&'static str>,
+            #[serde(flatten)]
+            others: Option<&'a JsonObject>,
         }
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("message", &self.message)?;
@@ -94,7 +101,10 @@ impl Serialize for GraphQLError {
         if !self.path.is_empty() {
             map.serialize_entry("path", &self.path)?;
         }
-        map.serialize_entry("extensions", &Extensions { code: self.code.as_str() })?;
+        let others = self.extensions.as_deref();
+        let coded = others.is_some_and(|others| others.contains_key("code"));
+        let code = (!coded).then(|| self.code.as_str());
+        map.serialize_entry("extensions", &Extensions { code, others })?;
         map.end()
     }
 }

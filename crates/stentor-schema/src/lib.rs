@@ -20,7 +20,8 @@ pub use event::{Event, Malformed};
 pub use field::{Delivery, Feed, Overflow, RootField, ScopeGuard, TenantGuard, TopicFeed, ValueSource};
 pub use grants::Grants;
 pub use operation::{
-    ExecutionResult, Operation, OperationLimits, Request, RootCall, RootPlan, SubscriptionPlan,
+    ExecutionResult, Forwarded, Operation, OperationLimits, Projected, Request, Resolved, RootCall, RootPlan,
+    SubscriptionPlan,
 };
 pub use schema::{Schema, SchemaOptions};
 pub use template::{RenderError, Template, TemplateScope};

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use stentor_auth::SecretError;
 use stentor_broker::{Broker, ConfigError as BrokerConfigError, NotReady};
 use stentor_engine::ResolverError;
-use stentor_schema::Diagnostics;
+use stentor_schema::{Diagnostics, Forwarded, Projected};
 
 use crate::{
     Call, Stentor,
@@ -134,6 +134,42 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         R: Future<Output = Result<T, ResolverError>> + Send + 'static,
     {
         self.additions.resolvers.insert(coordinate, Handler::new(self.state.clone(), handler));
+        self
+    }
+
+    /// What answers a `@resolver` field of Query or Mutation out of another GraphQL API that knows the same types: an async
+    /// function from what the client selected, as a document of its own, to the answer.
+    ///
+    /// The client sees the keys, the partial errors and their extensions as they come. Guards below the root hold; `@from`
+    /// has no say.
+    ///
+    /// ```
+    /// use stentor::{Call, Forwarded, Projected, ResolverError, Stentor};
+    ///
+    /// async fn ask(forwarded: Forwarded, _call: Call) -> Result<Projected, ResolverError> {
+    ///     // Sends {"query": …, "variables": …} to the API, and reads its response.
+    ///     let response = post(forwarded.query, forwarded.variables).await?;
+    ///     Ok(Projected::from_response(response))
+    /// }
+    /// # async fn post<V>(_: String, _: V) -> Result<serde_json::Map<String, serde_json::Value>, ResolverError> {
+    /// #     unimplemented!()
+    /// # }
+    ///
+    /// # fn main() -> Result<(), stentor::BuildError> {
+    /// Stentor::builder()
+    ///     .schema("type Query { bot(id: ID!): Bot @resolver } type Bot { id: ID! name: String }")
+    ///     .forward("Query.bot", ask)
+    ///     .check()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn forward<F, R>(mut self, coordinate: &str, handler: F) -> Self
+    where
+        F: Fn(Forwarded, Call<S>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Projected, ResolverError>> + Send + 'static,
+    {
+        let handler = Handler::new(self.state.clone(), handler);
+        self.additions.resolvers.insert_forwarder(coordinate, handler);
         self
     }
 

@@ -1,12 +1,12 @@
 //! Functions of the embedding program as the engine calls them, and what they are given: [`Call`].
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use stentor_auth::Principal;
-use stentor_engine::{Guard, Resolver, ResolverError};
-use stentor_schema::ErrorCode;
+use stentor_engine::{Forwarder, Guard, Resolver, ResolverError};
+use stentor_schema::{ErrorCode, Forwarded, Projected};
 
 /// One use of a field, as the handler of the field sees it; `S` is the [state](crate::Builder::state) of the program.
 #[derive(Clone, Debug)]
@@ -23,7 +23,12 @@ impl<S> Call<S> {
 
     /// Who asks; `None` for an anonymous client.
     pub fn principal(&self) -> Option<&Principal> {
-        self.call.principal.as_deref()
+        self.shared_principal().map(Arc::as_ref)
+    }
+
+    /// As [`principal`](Self::principal), for who keeps it.
+    pub fn shared_principal(&self) -> Option<&Arc<Principal>> {
+        self.call.principal.as_ref()
     }
 
     /// What [`Builder::state`](crate::Builder::state) was given.
@@ -72,6 +77,22 @@ where
     async fn check(&self, call: stentor_engine::Call) -> Result<(), ResolverError> {
         let arguments = typed(&call.arguments)?;
         (self.function)(arguments, Call { call, state: self.state.clone() }).await
+    }
+}
+
+#[async_trait::async_trait]
+impl<S, F, R> Forwarder for Handler<S, Forwarded, Projected, F>
+where
+    S: Clone + Send + Sync + 'static,
+    F: Fn(Forwarded, Call<S>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Projected, ResolverError>> + Send + 'static,
+{
+    async fn forward(
+        &self,
+        forwarded: Forwarded,
+        call: stentor_engine::Call,
+    ) -> Result<Projected, ResolverError> {
+        (self.function)(forwarded, Call { call, state: self.state.clone() }).await
     }
 }
 

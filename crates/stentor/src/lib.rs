@@ -37,7 +37,7 @@ pub use stentor_broker::{
     Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, PublishError, Sink,
 };
 pub use stentor_engine::ResolverError;
-pub use stentor_schema::ErrorCode;
+pub use stentor_schema::{ErrorCode, Forwarded, GraphQLError, PathSegment, Projected};
 
 pub use crate::{
     builder::{BuildError, Builder},

@@ -1,6 +1,6 @@
 //! From a valid document to what the projector walks: [`Compiler`].
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::{Arc, OnceLock, atomic::AtomicUsize};
 
 use apollo_compiler::{
     Name, Node,
@@ -70,6 +70,7 @@ impl<'a> Compiler<'a> {
         let field = Field {
             key: JsonKey::new(key),
             name: node.name.as_str().into(),
+            definition: definition.node.clone(),
             source: Source::Keys(Box::default()),
             shape: self.shape(&definition.ty, nodes)?,
             arguments: JsonObject::new(),
@@ -82,6 +83,7 @@ impl<'a> Compiler<'a> {
             guards: guard::guards_below(&field),
             canonical: key::canonical_selection(&field),
             field,
+            private: OnceLock::new(),
             length: AtomicUsize::new(0),
         })))
     }
@@ -123,6 +125,7 @@ impl<'a> Compiler<'a> {
         Ok(Field {
             key: JsonKey::new(key),
             name: node.name.as_str().into(),
+            definition: definition.node.clone(),
             source: self.source(type_name, &node.name),
             shape: self.shape(&definition.ty, nodes)?,
             arguments: self.arguments(definition, node)?,

@@ -118,7 +118,7 @@ pub(super) fn payload_value<'v>(
 }
 
 /// The value of a key. In a small object, comparing is faster than hashing: most names differ in length already.
-fn find<'v>(object: &'v JsonObject, key: &str) -> Option<&'v Value> {
+pub(super) fn find<'v>(object: &'v JsonObject, key: &str) -> Option<&'v Value> {
     if object.len() > SMALL_OBJECT {
         return object.get(key);
     }

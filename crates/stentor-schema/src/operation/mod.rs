@@ -4,6 +4,7 @@ mod cache;
 mod coerce;
 mod compile;
 mod document;
+mod forward;
 mod guard;
 mod introspection;
 mod key;
@@ -11,6 +12,7 @@ mod leaf;
 mod limits;
 mod plan;
 mod project;
+mod projected;
 mod respond;
 mod selection;
 
@@ -19,6 +21,10 @@ use std::sync::{Arc, atomic::Ordering};
 use bytes::Bytes;
 
 pub(crate) use self::cache::DocumentCache;
+pub use self::{
+    forward::Forwarded,
+    projected::{Projected, Resolved},
+};
 use self::{guard::Asking, project::Projector, respond::Entry, selection::RootSelection};
 use crate::{Event, Feed, Grants, JsonObject, Malformed, RenderError, RootField, TemplateScope};
 
@@ -77,6 +83,8 @@ pub struct RootCall {
     pub arguments: Arc<JsonObject>,
     /// Its key in the response.
     pub response_key: String,
+    /// What is selected of it.
+    selection: Arc<RootSelection>,
 }
 
 /// A subscription.

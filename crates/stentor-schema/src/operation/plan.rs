@@ -94,8 +94,9 @@ impl Planner<'_> {
                         field: Arc::clone(&selection.root),
                         arguments: self.arguments(selection)?,
                         response_key: selection.field.key.name().to_owned(),
+                        selection: Arc::clone(selection),
                     });
-                    Entry::Call(Arc::clone(selection))
+                    Entry::Call
                 }
                 Root::Introspection(key) => {
                     let values = match &introspected {

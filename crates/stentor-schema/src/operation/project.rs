@@ -7,8 +7,10 @@
 use serde_json::Value;
 
 use super::{
-    guard::{Asking, payload_value},
+    forward::TYPENAME,
+    guard::{Asking, find, payload_value},
     leaf,
+    projected::{Projected, Resolved, Upstream},
     selection::{Abstract, Field, Kind, ParentField, RootSelection, Selection, Shape, Source},
 };
 use crate::{ErrorCode, Event, GraphQLError, JsonObject, Malformed, PathSegment};
@@ -20,6 +22,16 @@ pub(super) struct Projector<'a> {
     errors: Vec<GraphQLError>,
     /// The arguments of the root field, for `@from(argument)`, and who asks.
     asking: Asking<'a>,
+    /// Set while a value of another GraphQL API is written.
+    upstream: Option<Reading>,
+}
+
+/// How a value is read whose keys are response keys already.
+#[derive(Debug)]
+struct Reading {
+    /// What keys begin with that the client did not ask for.
+    private: String,
+    told: Upstream,
 }
 
 /// A value was null, or failed, where the type allows no null: its parent becomes null.
@@ -46,7 +58,7 @@ impl<'a> Projector<'a> {
     pub(super) fn new(asking: Asking<'a>, length: usize) -> Self {
         let mut out = Vec::with_capacity(length);
         out.extend_from_slice(DATA);
-        Self { out, errors: Vec::new(), asking }
+        Self { out, errors: Vec::new(), asking, upstream: None }
     }
 
     /// Uses the arguments of another root field from here on.
@@ -100,11 +112,12 @@ impl<'a> Projector<'a> {
     pub(super) fn resolved(
         &mut self,
         root: &RootSelection,
-        value: Result<Value, GraphQLError>,
+        value: Result<Resolved, GraphQLError>,
     ) -> Result<(), Nulled> {
         let place = self.root(root);
         match value {
-            Ok(value) => self.value(&root.field.shape, &value, &place),
+            Ok(Resolved::Payload(value)) => self.value(&root.field.shape, &value, &place),
+            Ok(Resolved::Projected(projected)) => self.projected(root, projected, &place),
             Err(mut error) => {
                 if error.path.is_empty() {
                     error.path = place.path();
@@ -113,6 +126,21 @@ impl<'a> Projector<'a> {
                 self.null(&root.field.shape)
             }
         }
+    }
+
+    /// Writes the value of another GraphQL API, and tells what failed there.
+    fn projected(
+        &mut self,
+        root: &RootSelection,
+        projected: Projected,
+        place: &Place<'_>,
+    ) -> Result<(), Nulled> {
+        let told = Upstream::new(root, projected.errors);
+        self.upstream = Some(Reading { private: root.private_prefix().to_owned(), told });
+        let written = self.value(&root.field.shape, &projected.value, place);
+        let errors = self.upstream.take().map(|reading| reading.told.tell(root));
+        errors.into_iter().flatten().for_each(|error| self.push(error));
+        written
     }
 
     /// Ends the response after the last root field: `{"data":{…},"errors":[…]}`, or `{"data":null,…}`.
@@ -188,12 +216,15 @@ impl<'a> Projector<'a> {
             let step = Step::Key(field.key.name());
             let place = Place { parent, step, owner: &selection.type_name, field };
             if !field.guards.is_empty()
-                && let Err(error) = self.check(field, object)
+                && let Err(error) = self.check(field, object, &place)
             {
                 self.deny(error, &place)?;
                 continue;
             }
-            let value = payload_value(&field.source, object, self.asking.arguments);
+            let value = match self.upstream {
+                None => payload_value(&field.source, object, self.asking.arguments),
+                Some(_) => find(object, field.key.name()),
+            };
             self.value(&field.shape, value.unwrap_or(&Value::Null), &place)?;
         }
         self.out.push(b'}');
@@ -201,10 +232,18 @@ impl<'a> Projector<'a> {
     }
 
     /// Asks every guard of a field, before anything is known of its value.
-    fn check(&self, field: &Field, object: &JsonObject) -> Result<(), GraphQLError> {
+    fn check(&mut self, field: &Field, object: &JsonObject, place: &Place<'_>) -> Result<(), GraphQLError> {
         let asking = self.asking;
-        let parent = |field: &ParentField| payload_value(&field.source, object, asking.arguments);
-        field.guards.iter().try_for_each(|guard| guard.check(asking, &parent))
+        let private = self.upstream.as_ref().map(|reading| reading.private.as_str());
+        let parent = |field: &ParentField| match private {
+            None => payload_value(&field.source, object, asking.arguments),
+            Some(private) => object.get(&format!("{private}{}", field.name)),
+        };
+        let decision = field.guards.iter().try_for_each(|guard| guard.check(asking, &parent));
+        if let Some(reading) = &mut self.upstream {
+            reading.told.decided(|| place.path(), decision.is_ok());
+        }
+        decision
     }
 
     fn deny(&mut self, error: GraphQLError, place: &Place<'_>) -> Result<(), Nulled> {
@@ -216,7 +255,11 @@ impl<'a> Projector<'a> {
 
     /// The type is what the object's `__typename` says, or the only possible one if it says nothing.
     fn concrete(&mut self, ty: &Abstract, object: &JsonObject, place: &Place<'_>) -> Result<(), Nulled> {
-        let selection = match (object.get("__typename"), &*ty.types) {
+        let name = match &self.upstream {
+            None => object.get("__typename"),
+            Some(reading) => object.get(&format!("{}{TYPENAME}", reading.private)),
+        };
+        let selection = match (name, &*ty.types) {
             (None | Some(Value::Null), [only]) => Some(only),
             (Some(Value::String(name)), types) => {
                 types.iter().find(|selection| *selection.type_name == **name)
@@ -271,6 +314,10 @@ impl<'a> Projector<'a> {
 
     fn missing(&mut self, shape: &Shape, place: &Place<'_>) -> Result<(), Nulled> {
         if !shape.nullable {
+            let upstream = self.upstream.as_ref();
+            if upstream.is_some_and(|reading| reading.told.explains(&place.path())) {
+                return Err(Nulled);
+            }
             let (owner, name) = (place.owner, &place.field.name);
             return self.fail(place, format!("Cannot return null for non-nullable field {owner}.{name}."));
         }

@@ -1,23 +1,19 @@
 //! The response of a query or mutation.
 
-use std::sync::Arc;
-
-use serde_json::Value;
-
 use super::{
     ExecutionResult, RootPlan,
     guard::Asking,
     leaf,
     project::{Nulled, Projector},
-    selection::{JsonKey, RootSelection},
+    selection::JsonKey,
 };
-use crate::{ErrorCode, Grants, GraphQLError, JsonObject};
+use crate::{ErrorCode, Grants, GraphQLError, JsonObject, Resolved};
 
 /// One key of a query's or mutation's response.
 #[derive(Debug)]
 pub(super) enum Entry {
     /// The next of the plan's calls.
-    Call(Arc<RootSelection>),
+    Call,
     /// Key and value, known since the operation was planned.
     Known(Vec<u8>),
 }
@@ -45,7 +41,7 @@ impl RootPlan {
     /// An error without a path gets its root field's. A value too few counts as an internal error.
     pub fn respond(
         &self,
-        values: Vec<Result<Value, GraphQLError>>,
+        values: Vec<Result<Resolved, GraphQLError>>,
         grants: Option<&dyn Grants>,
     ) -> ExecutionResult {
         let none = JsonObject::new();
@@ -57,18 +53,17 @@ impl RootPlan {
             if index > 0 {
                 projector.raw(b",");
             }
-            let selection = match entry {
-                Entry::Call(selection) => selection,
-                Entry::Known(json) => {
-                    projector.raw(json);
-                    continue;
+            match entry {
+                Entry::Known(json) => projector.raw(json),
+                Entry::Call => {
+                    let Some(call) = calls.next() else { continue };
+                    projector.set_arguments(&call.arguments);
+                    let value = values.next().unwrap_or_else(|| Err(unanswered()));
+                    // The others are projected all the same: their errors belong into the response too.
+                    if let Err(Nulled) = projector.resolved(&call.selection, value) {
+                        data = Err(Nulled);
+                    }
                 }
-            };
-            projector.set_arguments(calls.next().map_or(&none, |call| &call.arguments));
-            let value = values.next().unwrap_or_else(|| Err(unanswered()));
-            // The others are projected all the same: their errors belong into the response too.
-            if let Err(Nulled) = projector.resolved(selection, value) {
-                data = Err(Nulled);
             }
         }
         ExecutionResult::new(projector.finish(data))

@@ -3,9 +3,9 @@
 //! Fragments, type conditions, `@skip` and `@include` are gone, fields of one response key are merged, and every field
 //! knows where its value comes from and which type it has. The projector walks this once per event.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::{Arc, OnceLock, atomic::AtomicUsize};
 
-use apollo_compiler::{Node, executable};
+use apollo_compiler::{Node, ast::FieldDefinition, executable};
 
 use crate::{JsonObject, RootField, ScopeGuard};
 
@@ -33,6 +33,8 @@ pub(super) struct RootSelection {
     pub(super) guards: Box<[Guard]>,
     /// All of the selection that the bytes of a result depend on, and nothing else.
     pub(super) canonical: String,
+    /// What keys begin with that are not the client's, once a document was forwarded.
+    pub(super) private: OnceLock<Box<str>>,
     /// How long the last result was, so that the next one is written without growing.
     pub(super) length: AtomicUsize,
 }
@@ -49,6 +51,7 @@ pub(super) struct Selection {
 pub(super) struct Field {
     pub(super) key: JsonKey,
     pub(super) name: Box<str>,
+    pub(super) definition: Node<FieldDefinition>,
     pub(super) source: Source,
     pub(super) shape: Shape,
     /// Coerced arguments of a field below the root.

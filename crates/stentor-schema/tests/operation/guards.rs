@@ -241,7 +241,7 @@ fn queries_are_guarded_with_the_arguments_of_their_own_root_field() {
         other => panic!("{other:?}"),
     };
     let bot = json!({"ofTeam": "x", "deal": {"id": "9", "price": 1.5}});
-    let values = vec![Ok(bot.clone()), Ok(bot.clone()), Ok(json!([bot]))];
+    let values = vec![Ok(bot.clone().into()), Ok(bot.clone().into()), Ok(json!([bot]).into())];
     let grants = held([("view", "team:2"), ("view", "deal:9")]);
     let result: Value = serde_json::from_slice(plan.respond(values, Some(&grants)).bytes()).unwrap();
     let data = json!({"a": {"ofTeam": null}, "b": {"ofTeam": "x"}, "bots": [{"deal": {"price": 1.5}}]});

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod audiences;
+mod forward;
 mod guards;
 mod limits;
 mod nulls;

@@ -28,6 +28,7 @@ fn root_plan(query: &str) -> RootPlan {
 }
 
 fn respond(query: &str, values: Vec<Result<Value, GraphQLError>>) -> String {
+    let values = values.into_iter().map(|value| value.map(Into::into)).collect();
     String::from_utf8(root_plan(query).respond(values, None).bytes().to_vec()).unwrap()
 }
 
