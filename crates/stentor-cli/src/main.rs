@@ -1,7 +1,9 @@
 //! The `stentor` program. One file for each command, under [`commands`].
 
 mod commands;
+mod failure;
 mod log;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -11,20 +13,26 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Events in, authenticated GraphQL subscriptions out.
+/// GraphQL subscriptions from the events that your services publish to Redis.
+///
+/// A schema file says which event feeds which subscription field and who may hear it. Every standard GraphQL client can
+/// then subscribe, over graphql-transport-ws.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
-struct Arguments {
+#[command(name = "stentor", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: commands::Command,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it failed; standard error says why and what to do
+  2  the command line is wrong";
+
 fn main() -> ExitCode {
     match Arguments::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.report(),
     }
 }

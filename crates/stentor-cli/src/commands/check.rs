@@ -1,11 +1,10 @@
 //! `stentor check`.
 
-use std::error::Error;
-
 use clap::Args;
 use stentor::Stentor;
 
 use super::ConfigFile;
+use crate::{failure::Failure, terminal::print};
 
 /// Checks without starting anything.
 #[derive(Args, Debug)]
@@ -15,12 +14,11 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    #[expect(clippy::print_stdout, reason = "the answer is for the person at the terminal")]
-    pub(super) fn run(&self) -> Result<(), Box<dyn Error>> {
+    pub(super) fn run(&self) -> Result<(), Failure> {
         let config = self.config.load()?;
         let schema = config.schema.display().to_string();
         Stentor::builder().config(config).check()?;
-        println!("{schema}: the schema and the configuration are in order");
+        print(&format!("{schema}: the schema and the configuration are in order"))?;
         Ok(())
     }
 }

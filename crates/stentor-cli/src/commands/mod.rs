@@ -1,15 +1,16 @@
 //! What the program can be asked to do: [`Command`].
 
 mod check;
+mod completions;
 mod serve;
+mod token;
 
-use std::{
-    error::Error,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use stentor::{Config, config::environment};
+
+use crate::failure::Failure;
 
 /// One command and its arguments.
 #[derive(Debug, Subcommand)]
@@ -17,11 +18,17 @@ pub(crate) enum Command {
     /// Check the configuration and the schema, and say every mistake in them
     #[command(after_help = "Example:\n  stentor check --config stentor.toml")]
     Check(check::Check),
+    /// Print a script that lets a shell complete commands and options
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Completions),
     /// Serve GraphQL over HTTP and WebSocket until told to stop
     #[command(
         after_help = "Example:\n  stentor serve --config stentor.toml\n  STENTOR_LISTEN=0.0.0.0:4000 stentor serve"
     )]
     Serve(serve::Serve),
+    /// Print a token that the configured server accepts, for development
+    #[command(after_help = token::EXAMPLES)]
+    Token(token::Token),
 }
 
 /// Where the configuration is.
@@ -33,17 +40,19 @@ pub(crate) struct ConfigFile {
 }
 
 impl Command {
-    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Check(check) => check.run(),
+            Self::Completions(completions) => completions.run(),
             Self::Serve(serve) => serve.run(),
+            Self::Token(token) => token.run(),
         }
     }
 }
 
 impl ConfigFile {
     /// The configuration, with the environment over it.
-    fn load(&self) -> Result<Config, Box<dyn Error>> {
+    fn load(&self) -> Result<Config, Failure> {
         let usual = Path::new(USUAL_CONFIG);
         let path = self.config.as_deref().or_else(|| usual.exists().then_some(usual));
         Ok(Config::load(path, environment())?)

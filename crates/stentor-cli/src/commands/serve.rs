@@ -1,7 +1,5 @@
 //! `stentor serve`.
 
-use std::error::Error;
-
 use clap::Args;
 use stentor::{Stentor, config::Config};
 use tokio::{
@@ -10,7 +8,7 @@ use tokio::{
 };
 
 use super::ConfigFile;
-use crate::log;
+use crate::{failure::Failure, log};
 
 /// Serves until SIGTERM or SIGINT.
 #[derive(Args, Debug)]
@@ -20,7 +18,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(&self) -> Result<(), Box<dyn Error>> {
+    pub(super) fn run(&self) -> Result<(), Failure> {
         let mut config = self.config.load()?;
         log::start(&config.log);
         fit_file_limit(&mut config);
@@ -29,15 +27,15 @@ impl Serve {
 }
 
 #[expect(clippy::print_stdout, reason = "the one line that says where to go")]
-async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
+async fn serve(config: Config) -> Result<(), Failure> {
     let listen = config.listen.clone();
     if config.auth.is_none() {
         tracing::warn!("no [auth] is configured: everyone is anonymous and may run every operation");
     }
     let stentor = Stentor::builder().config(config).build().await?;
-    let listener = TcpListener::bind(&listen)
-        .await
-        .map_err(|error| format!("{listen} cannot be listened on: {error}; choose another `listen`"))?;
+    let listener = TcpListener::bind(&listen).await.map_err(|error| {
+        Failure(format!("{listen} cannot be listened on: {error}; choose another `listen`"))
+    })?;
     let address = listener.local_addr()?;
     let shutdown = shutdown()?;
     println!("stentor serves http://{address}/graphql and ws://{address}/graphql (also ws://{address}/ws)");

@@ -1,0 +1,6 @@
+//! The program as whoever types its commands sees it.
+
+mod completions;
+mod help;
+mod program;
+mod token;
