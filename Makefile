@@ -1,7 +1,7 @@
 # The commands of the project; `make` alone lists them. CI runs these and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test interop check deny bench
+.PHONY: help setup web demo test interop check deny bench
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,18 +9,21 @@ help:
 setup: ## install what the tests need and the machine lacks
 	@scripts/setup
 
-demo: ## serve the trading example, with events at once
+web: ## build the pages that are built into the program
+	@scripts/web
+
+demo: web ## serve the trading example, with events at once
 	cargo run --release --locked -p stentor-example-trading
 
-test: setup ## run every test: crates, real clients, dependency bans
+test: setup web ## run every test: crates, real clients, dependency bans
 	cargo test --workspace --locked
 	scripts/interop
 	scripts/check-bans
 
-interop: setup ## run only the tests with real clients
+interop: setup web ## run only the tests with real clients
 	scripts/interop
 
-check: setup ## run what must pass before a change lands: format, lints, docs, licences, tests
+check: setup web ## run what must pass before a change lands: format, lints, docs, licences, tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

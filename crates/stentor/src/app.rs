@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -41,6 +42,7 @@ pub(crate) struct App {
     pub(crate) telemetry: Telemetry,
     verifier: Option<Arc<dyn TokenVerifier>>,
     draining: AtomicBool,
+    graphiql: AtomicBool,
 }
 
 /// What the embedding program adds to the configuration.
@@ -89,6 +91,7 @@ impl App {
             telemetry,
             verifier,
             draining: AtomicBool::new(false),
+            graphiql: AtomicBool::new(config.graphiql.unwrap_or(false)),
             config,
         })
     }
@@ -124,6 +127,17 @@ impl App {
             return Fate::Close(CloseCode::TryAgainLater);
         }
         place.map_or(Fate::Close(CloseCode::TryAgainLater), Fate::Seated)
+    }
+
+    /// Takes note of where the server listens. What is for development alone is on at an address that only this machine reaches.
+    pub(crate) fn listens_at(&self, address: SocketAddr) {
+        let on = self.config.graphiql.unwrap_or_else(|| address.ip().to_canonical().is_loopback());
+        self.graphiql.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether browsers are shown GraphiQL.
+    pub(crate) fn serves_graphiql(&self) -> bool {
+        self.graphiql.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -37,6 +37,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    app.listens_at(listener.local_addr()?);
     let sockets = Arc::new(Semaphore::new(app.config.limits.http_connections));
     let door = Door { service: router, sockets };
     tokio::select! {

@@ -45,7 +45,8 @@ impl Stentor {
     }
 
     /// Every address of the server (`/graphql`, `/ws`, `/healthz`, `/readyz`, `/metrics`), to mount in an axum
-    /// application. Its owner is then also the one who limits and drains connections that are not WebSockets.
+    /// application, below any path. Its owner is then also the one who limits and drains connections that are not
+    /// WebSockets, and shows GraphiQL only by [`Config::graphiql`].
     pub fn router(&self) -> Router {
         http::router(&self.0)
     }

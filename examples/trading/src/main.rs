@@ -63,11 +63,13 @@ fn print_directions(address: &str, token: &str) {
         "
 Trading is live on http://{address}/ (open it in a browser: events arrive at once).
 
+  GraphiQL                http://{address}/graphql
   GraphQL over WebSocket  ws://{address}/graphql   (and ws://{address}/ws)
   readiness and figures   http://{address}/readyz  http://{address}/metrics
   bots of \"{owner}\"         {bots}
 
-A client says who it is with this token, good for a day, in connectionParams as `authToken`:
+A client says who it is with this token, good for a day, in connectionParams as `authToken`, or in
+GraphiQL's headers as `Authorization`:
 
 {token}
 

@@ -34,6 +34,11 @@ export class Browser {
     return new Page(page, origin);
   }
 
+  /** An empty window of its own, which shares nothing with the others. */
+  async window(viewport) {
+    return this.#chromium.newPage({ viewport });
+  }
+
   async close() {
     await this.#chromium.close();
     for (const site of this.#sites) site.close();

@@ -8,6 +8,7 @@ mod damage;
 mod delivery;
 mod drain;
 mod faults;
+mod graphiql;
 mod guards;
 mod handshake;
 mod http;

@@ -193,6 +193,8 @@ pub(super) static KEYS: &[Key] = &[
         "Origins of the browser pages that may connect, for WebSocket and CORS. None: pages of the same host name on any port, where all names of this machine's loopback are the same. `*`: every page."),
     key!("introspection", |c| c.introspection, if anything,
         "Whether `__schema` and `__type` are answered."),
+    key!("graphiql", |c| c.graphiql, if anything,
+        "Whether a browser that opens `/graphql` is shown GraphiQL. None: while the server listens on a loopback address, so `false` belongs in the configuration of one behind a proxy on the same machine. A router within another program shows it only with `true`, unless that program lets `Stentor` serve it."),
     key!("broker.url", |c| c.broker.url, if anything,
         "The Redis or Valkey server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`. None: the memory of this process, which no other can publish to."),
     key!("broker.prefix", |c| c.broker.prefix, if |text| prefix(text),

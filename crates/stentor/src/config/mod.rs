@@ -31,6 +31,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Whether introspection is answered.
     pub introspection: bool,
+    /// Whether browsers are shown GraphiQL; `None`: where the server listens on a loopback address.
+    pub graphiql: Option<bool>,
     /// `[broker]`
     pub broker: BrokerConfig,
     /// `[auth]`; `None`: everyone is anonymous.
@@ -70,6 +72,7 @@ impl Default for Config {
             schema: PathBuf::from("schema.graphql"),
             allowed_origins: Vec::new(),
             introspection: true,
+            graphiql: None,
             broker: BrokerConfig::default(),
             auth: None,
             limits: LimitsConfig::default(),

@@ -28,6 +28,7 @@ fn a_file_sets_every_kind_of_key() {
         schema = "graphs/s.graphql"
         allowed_origins = ["https://app.example.com", "http://localhost:5173"]
         introspection = false
+        graphiql = true
         [broker]
         url = "redis://ann:hunter2@redis.internal:6379/3"
         prefix = "prod:"
@@ -68,6 +69,7 @@ fn a_file_sets_every_kind_of_key() {
         schema: config.schema.clone(),
         allowed_origins: vec!["https://app.example.com".into(), "http://localhost:5173".into()],
         introspection: false,
+        graphiql: Some(true),
         broker: BrokerConfig { url: Some(url), prefix: "prod:".into(), required: true },
         auth: Some(AuthConfig { tenant_claim: Some("tenant_id".into()), anonymous: true, jwt }),
         limits,

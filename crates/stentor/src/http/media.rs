@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use axum::http::{HeaderMap, StatusCode, header};
 use mediatype::{
     MediaType, MediaTypeList, Name, ReadParams,
-    names::{_STAR, APPLICATION, CHARSET, JSON},
+    names::{_STAR, APPLICATION, CHARSET, HTML, JSON, TEXT},
 };
 
 use super::reject::Rejection;
@@ -41,20 +41,22 @@ impl Media {
 pub(super) struct Accept {
     graphql_response: Wish,
     json: Wish,
+    html: Wish,
 }
 
 impl Accept {
     /// A client that says nothing takes everything.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut accept = Self { graphql_response: NEVER, json: NEVER };
+        let mut accept = Self { graphql_response: NEVER, json: NEVER, html: NEVER };
         let values =
             || headers.get_all(header::ACCEPT).into_iter().map(|value| value.to_str().unwrap_or("?"));
         if values().all(|value| value.trim().is_empty()) {
-            return Self { graphql_response: ANYTHING, json: ANYTHING };
+            return Self { graphql_response: ANYTHING, json: ANYTHING, html: ANYTHING };
         }
         for range in values().flat_map(MediaTypeList::new).flatten() {
             accept.graphql_response.hear(&GRAPHQL_RESPONSE, &range);
             accept.json.hear(&APPLICATION_JSON, &range);
+            accept.html.hear(&TEXT_HTML, &range);
         }
         accept
     }
@@ -70,6 +72,11 @@ impl Accept {
             () if old.is_acceptable() => Some(Media::Json),
             () => None,
         }
+    }
+
+    /// Whether the client would rather have a page for people than a GraphQL result.
+    pub(super) fn prefers_page(self) -> bool {
+        self.html.is_acceptable() && self.html > self.json && self.html > self.graphql_response
     }
 }
 
@@ -118,6 +125,7 @@ const ANYTHING: Wish = Wish { weight: 1_000, precision: Precision::Anything };
 const APPLICATION_JSON: MediaType<'static> = MediaType::new(APPLICATION, JSON);
 const GRAPHQL_RESPONSE: MediaType<'static> =
     MediaType::from_parts(APPLICATION, Name::new_unchecked("graphql-response"), Some(JSON), &[]);
+const TEXT_HTML: MediaType<'static> = MediaType::new(TEXT, HTML);
 
 /// The weight of a range in thousandths; `None` if it is none.
 fn weight(range: &MediaType<'_>) -> Option<u16> {
@@ -226,6 +234,26 @@ mod tests {
             (&["json"], None),
         ] {
             assert_eq!(Accept::of(&headers(&header::ACCEPT, accept)).media(), media, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_for_those_who_prefer_one() {
+        for (accept, page) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", true),
+            ("text/html", true),
+            ("text/html, */*", true),
+            ("text/html;q=0.9, application/json;q=0.8", true),
+            ("text/html, application/json", false),
+            ("text/html;q=0.5, application/json", false),
+            ("text/html;q=0.5, application/graphql-response+json", false),
+            ("text/html;q=0", false),
+            ("application/json", false),
+            ("*/*", false),
+            ("text/*", true),
+            ("", false),
+        ] {
+            assert_eq!(Accept::of(&headers(&header::ACCEPT, &[accept])).prefers_page(), page, "{accept}");
         }
     }
 

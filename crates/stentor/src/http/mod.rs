@@ -1,6 +1,7 @@
 //! What is served over HTTP: [`router`].
 
 mod body;
+mod graphiql;
 mod graphql;
 mod health;
 mod media;
@@ -29,8 +30,9 @@ use crate::{
 /// Every address of the server.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     // Outside of CORS, which answers every OPTIONS request by itself.
-    let graphql = any(graphql_or_upgrade).layer(cors(app)).layer(middleware::from_fn(tell_methods));
+    let graphql = any(graphql_address).layer(cors(app)).layer(middleware::from_fn(tell_methods));
     Router::new()
+        .route("/graphql/assets/{name}", get(graphiql::asset))
         .route("/ws", any(websocket))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -40,9 +42,12 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
 }
 
-async fn graphql_or_upgrade(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+async fn graphql_address(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     if is_upgrade(&request) {
         return upgrade(&app, request).into_response();
+    }
+    if graphiql::is_wanted(&app, &request) {
+        return graphiql::page();
     }
     graphql::answer(&app, request).await
 }

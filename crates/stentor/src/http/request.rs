@@ -51,6 +51,12 @@ pub(super) fn from_query(uri: &Uri) -> Result<Request, Rejection> {
     parameters(carried).map(Carried::into_request).map_err(bad_request)
 }
 
+/// Whether the query string has a document in it.
+pub(super) fn has_query(uri: &Uri) -> bool {
+    let names = uri.query().unwrap_or_default().split('&');
+    names.map(|pair| pair.split('=').next().unwrap_or_default()).any(|name| name == "query")
+}
+
 /// The objects within a query string; an empty parameter is an absent one.
 fn parameters(carried: Carried<String>) -> Result<Carried<StrictObject>, serde_json::Error> {
     let object = |text: Option<String>| match text.as_deref() {
