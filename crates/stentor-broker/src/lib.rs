@@ -3,6 +3,7 @@
 //! Speaks topics and bytes, keys and texts, and nothing else: no GraphQL, no identities, no HTTP.
 
 mod broker;
+mod fallback;
 mod hash;
 mod memory;
 mod memory_hash;
@@ -12,6 +13,7 @@ pub mod testing;
 
 pub use self::{
     broker::{Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, PublishError, Sink},
+    fallback::{FallbackBroker, FallbackHashStore},
     hash::{HashError, HashEvent, HashSink, HashStore, HashTooLarge, HashValue},
     memory::MemoryBroker,
     memory_hash::MemoryHashStore,

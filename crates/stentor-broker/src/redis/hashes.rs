@@ -40,7 +40,7 @@ use crate::{BrokerEvent, HashError, HashEvent, HashSink, HashStore, HashTooLarge
 pub struct RedisHashStore {
     shared: Arc<Shared>,
     /// The connections live as long as one handle of the broker or the store does.
-    supervisor: Arc<Supervisor>,
+    _supervisor: Arc<Supervisor>,
 }
 
 /// What the store's handles, its reader and the sinks of its channels share.
@@ -60,7 +60,7 @@ struct KeySink {
 
 impl RedisHashStore {
     pub(super) fn new(shared: &Arc<Shared>, supervisor: &Arc<Supervisor>) -> Self {
-        Self { shared: Arc::clone(shared), supervisor: Arc::clone(supervisor) }
+        Self { shared: Arc::clone(shared), _supervisor: Arc::clone(supervisor) }
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, HashError> {
@@ -81,7 +81,6 @@ impl fmt::Debug for RedisHashStore {
         f.debug_struct("RedisHashStore")
             .field("address", &self.shared.server.address)
             .field("prefix", &self.shared.server.prefix)
-            .field("supervised", &self.supervisor.0.lock().is_some())
             .finish_non_exhaustive()
     }
 }

@@ -118,6 +118,12 @@ impl RedisBroker {
         Ok(Self { shared, supervisor: Arc::new(Supervisor(Mutex::new(Some(task)))) })
     }
 
+    /// Waits until the broker is up, or is not.
+    pub(crate) async fn until(&self, up: bool) {
+        // The sender lives as long as this handle.
+        let _ = self.shared.status.subscribe().wait_for(|status| status.state.is_up() == up).await;
+    }
+
     /// The hashes on the same server. It may be asked for any number of times; all are one store.
     pub fn hashes(&self) -> RedisHashStore {
         RedisHashStore::new(&self.shared, &self.supervisor)

@@ -88,6 +88,15 @@ impl Heard {
     pub async fn expect_gap(&mut self) {
         self.expect(BrokerEvent::Gap { dropped: None, reason: GapReason::BrokerReconnect }).await;
     }
+
+    /// Waits for the gap of a switch between Redis and memory.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_failover(&mut self) {
+        self.expect(BrokerEvent::Gap { dropped: None, reason: GapReason::Failover }).await;
+    }
 }
 
 impl Heard<HashEvent> {
@@ -98,6 +107,15 @@ impl Heard<HashEvent> {
     /// As [`Self::expect`].
     pub async fn expect_watching(&mut self) {
         self.expect(HashEvent::Watching).await;
+    }
+
+    /// Waits for the gap of a switch between Redis and memory.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_failover(&mut self) {
+        self.expect(HashEvent::Gap { reason: GapReason::Failover }).await;
     }
 
     /// Waits for a value of these fields.
