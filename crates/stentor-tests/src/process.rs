@@ -1,6 +1,7 @@
 //! The program itself, as a process: [`Process`].
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ use crate::Served;
 pub struct Process {
     process: Child,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Process {
@@ -32,12 +33,13 @@ impl Process {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         write(folder.path(), "schema.graphql", schema);
         write(folder.path(), "stentor.toml", &format!("listen = \"127.0.0.1:0\"\n{config}"));
+        let log = File::create(folder.path().join(LOG)).expect("a temporary folder can be written to");
         let mut process = Command::new(program())
             .args(["serve", "--config", "stentor.toml"])
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .expect("the program that was just built can be started");
         let mut line = String::new();
@@ -45,7 +47,16 @@ impl Process {
         BufReader::new(output).read_line(&mut line).expect("the program speaks UTF-8");
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
         let address = address.unwrap_or_else(|| panic!("stentor serve says no address: {line:?}"));
-        Self { process, address, _folder: folder }
+        Self { process, address, folder }
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Panics
+    ///
+    /// When that is not UTF-8.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(LOG)).expect("the log is text")
     }
 
     /// Bytes of memory that it has in use at this moment.
@@ -94,6 +105,8 @@ impl Drop for Process {
         let _ = self.process.wait();
     }
 }
+
+const LOG: &str = "log";
 
 fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).expect("a temporary folder can be written to");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use stentor_auth::{HmacVerifier, JwtConfig, Principal, TokenError, TokenVerifier, secret_warning};
-use stentor_broker::{Broker, MemoryBroker, RedisBroker, RedisConfig};
+use stentor_broker::{Broker, HashStore};
 use stentor_engine::{Engine, EngineConfig, Guards, Limits, Resolvers};
 use stentor_protocol::CloseCode;
 use stentor_schema::{OperationLimits, RootField, Schema, SchemaOptions, suggestion};
@@ -19,6 +19,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     BuildError,
+    broker::{Opened, open},
     config::{AuthConfig, Config},
     hangup::Connections,
     http::origins::Origins,
@@ -30,6 +31,7 @@ use crate::{
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) engine: Engine,
+    pub(crate) hashes: Arc<dyn HashStore>,
     pub(crate) origins: Origins,
     pub(crate) connections: Arc<Connections>,
     /// HTTP requests that may be worked on at a time.
@@ -64,9 +66,9 @@ impl App {
         let schema = check_schema(&config, sdl, file, &additions)?;
         let Additions { broker, resolvers, guards } = additions;
         let verifier = config.auth.as_ref().map(|auth| verifier(auth, &schema)).transpose()?;
-        let broker = match broker {
-            Some(broker) => broker,
-            None => open_broker(&config).await?,
+        let Opened { broker, hashes } = match broker {
+            Some(broker) => Opened { broker, ..Opened::memory() },
+            None => open(&config).await?,
         };
         let telemetry = Telemetry::new();
         let engine = Engine::start(EngineConfig {
@@ -82,6 +84,7 @@ impl App {
         let connections = Connections::new(config.limits.connections, telemetry.connections.clone());
         Ok(Self {
             engine,
+            hashes,
             origins: Origins::new(&config.allowed_origins),
             connections: Arc::new(connections),
             http_requests: Semaphore::new(config.limits.http_requests),
@@ -155,10 +158,6 @@ impl fmt::Debug for App {
     }
 }
 
-/// How long start-up waits for the broker: for one that must be there, and for one that may come later.
-const REQUIRED_BROKER_PATIENCE: Duration = Duration::from_secs(5);
-const BROKER_PATIENCE: Duration = Duration::from_secs(1);
-
 /// How much the clocks of this node and of the token's issuer may differ.
 const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
 
@@ -220,23 +219,6 @@ pub(crate) fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn Tok
         tenant_claim: auth.tenant_claim.clone(),
     })?;
     Ok(Arc::new(verifier))
-}
-
-/// Where the configured broker is, if it is not this process's memory.
-pub(crate) fn redis_config(config: &Config) -> Option<RedisConfig> {
-    let url = config.broker.url.as_ref()?;
-    Some(RedisConfig { prefix: config.broker.prefix.clone(), ..RedisConfig::new(url.expose()) })
-}
-
-async fn open_broker(config: &Config) -> Result<Arc<dyn Broker>, BuildError> {
-    let Some(redis) = redis_config(config) else { return Ok(Arc::new(MemoryBroker::new())) };
-    let broker = RedisBroker::connect(&redis)?;
-    if config.broker.required {
-        broker.ready(REQUIRED_BROKER_PATIENCE).await.map_err(BuildError::BrokerAway)?;
-    } else if let Err(away) = broker.ready(BROKER_PATIENCE).await {
-        tracing::warn!(reason = away.reason, "the broker does not answer yet; subscriptions wait for it");
-    }
-    Ok(Arc::new(broker))
 }
 
 fn engine_limits(config: &Config) -> Limits {

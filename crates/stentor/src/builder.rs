@@ -10,7 +10,8 @@ use stentor_schema::{Diagnostics, Forwarded, Projected};
 
 use crate::{
     Call, Stentor,
-    app::{Additions, App, check_schema, redis_config, verifier},
+    app::{Additions, App, check_schema, verifier},
+    broker::redis_config,
     config::Config,
     handler::Handler,
 };

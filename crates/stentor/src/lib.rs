@@ -22,6 +22,7 @@
 //! ```
 
 mod app;
+mod broker;
 mod builder;
 pub mod config;
 mod handler;

@@ -6,6 +6,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use stentor::{
+    BuildError, Config, Stentor,
+    config::{BrokerUrl, Period},
+};
 use stentor_tests::{Dial, Publisher, RedisServer, Served, TestServer, WsClient, eventually};
 
 use crate::ledger::number;
@@ -15,13 +19,18 @@ const TICKS: &str = r#"
     type Tick { n: Int! text: String }
 "#;
 
+/// A node that waits for Redis, however long it is away; what happens if it does not is told in `failover`.
+fn patient(config: &mut Config) {
+    config.broker.fallback_after = Period::hours(1);
+}
+
 /// How soon after the return of Redis a subscription is to know that it may have lost events.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_every_subscription_hears_of_its_gap_and_every_event_once() {
     let mut redis = RedisServer::start().await;
-    let server = TestServer::on_redis(&redis, TICKS, |_| {}).await;
+    let server = TestServer::on_redis(&redis, TICKS, patient).await;
     let mut busy = listener(&server, "busy").await;
     let mut quiet = listener(&server, "quiet").await;
     for n in 1..=3 {
@@ -65,7 +74,7 @@ async fn after_a_restart_every_subscription_hears_of_its_gap_and_every_event_onc
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_hangs_is_left_and_found_again() {
     let redis = RedisServer::start().await;
-    let server = TestServer::on_redis(&redis, TICKS, |_| {}).await;
+    let server = TestServer::on_redis(&redis, TICKS, patient).await;
     let mut busy = listener(&server, "busy").await;
     let mut quiet = listener(&server, "quiet").await;
     redis.stop();
@@ -92,7 +101,7 @@ async fn a_server_that_hangs_is_left_and_found_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_in_one_breath_is_a_gap_too() {
     let mut redis = RedisServer::start().await;
-    let server = TestServer::on_redis(&redis, TICKS, |_| {}).await;
+    let server = TestServer::on_redis(&redis, TICKS, patient).await;
     let mut client = listener(&server, "a").await;
     client.listen("2", r#"subscription { tick(of: "a") { n } }"#).await;
     client.listen("3", r#"subscription { tick(of: "b") { n } }"#).await;
@@ -111,7 +120,7 @@ async fn a_restart_in_one_breath_is_a_gap_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn losses_for_two_reasons_at_one_place_are_both_told() {
     let mut redis = RedisServer::start().await;
-    let server = TestServer::on_redis(&redis, TICKS, |_| {}).await;
+    let server = TestServer::on_redis(&redis, TICKS, patient).await;
     let dial = Dial { receive_buffer: Some(4 << 10), ..Dial::default() };
     let mut client = WsClient::connect(server.address(), &dial).await;
     client.listen("1", r#"subscription { tick(of: "a") { n text } }"#).await;
@@ -144,7 +153,7 @@ async fn losses_for_two_reasons_at_one_place_are_both_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_begins_without_redis_becomes_live_at_its_return_and_has_no_gap() {
     let mut redis = RedisServer::start().await;
-    let server = TestServer::on_redis(&redis, TICKS, |_| {}).await;
+    let server = TestServer::on_redis(&redis, TICKS, patient).await;
     redis.kill();
     server.expect_metric("stentor_broker_state", 0).await;
     let mut client = server.client().await;
@@ -158,22 +167,6 @@ async fn a_subscription_that_begins_without_redis_becomes_live_at_its_return_and
     client.expect_data("1", json!({ "tick": { "n": 1 } })).await;
     client.expect_nothing().await;
     assert_eq!(server.metric(r#"stentor_gaps_total{reason="BROKER_RECONNECT"}"#).await, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_starts_before_redis_serves_and_finds_it() {
-    let mut redis = RedisServer::start().await;
-    redis.kill();
-    let server = TestServer::on_redis(&redis, TICKS, |_| {}).await;
-    assert_eq!(server.get("/readyz").await.json()["broker"]["state"], "down");
-    let mut client = server.client().await;
-    client.begin_to_listen("1", json!({ "query": r#"subscription { tick(of: "a") { n } }"# })).await;
-    client.expect_nothing().await;
-    redis.restart().await;
-    client.expect_live("1").await;
-    redis.publish("ticks:a", &tick(1)).await;
-    client.expect_data("1", json!({ "tick": { "n": 1 } })).await;
-    assert_eq!(server.get("/readyz").await.json()["broker"]["state"], "up");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +184,17 @@ async fn with_a_required_broker_new_sockets_wait_outside_and_running_ones_stay()
     client.expect_gap_ping("1").await;
     assert_eq!(server.get("/readyz").await.status, 200);
     let _welcome = server.client().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_required_broker_there_is_no_start() {
+    let mut redis = RedisServer::start().await;
+    redis.kill();
+    let mut config = Config::default();
+    config.broker.url = BrokerUrl::new(redis.url()).ok();
+    config.broker.required = true;
+    let refused = Stentor::builder().schema(TICKS).config(config).build().await;
+    assert!(matches!(refused, Err(BuildError::BrokerAway(_))), "{refused:?}");
 }
 
 async fn listener(server: &TestServer, of: &str) -> WsClient {

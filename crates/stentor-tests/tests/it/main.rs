@@ -7,6 +7,7 @@ mod closes;
 mod damage;
 mod delivery;
 mod drain;
+mod failover;
 mod faults;
 mod graphiql;
 mod guards;

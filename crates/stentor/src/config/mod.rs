@@ -84,14 +84,30 @@ impl Default for Config {
 }
 
 /// `[broker]`: where publishers and nodes meet.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BrokerConfig {
     /// The Redis server; `None`: this process's own memory.
     pub url: Option<BrokerUrl>,
-    /// Put before every topic.
+    /// Put before every topic and hash key.
     pub prefix: String,
     /// Whether to do without the fallback to memory.
     pub required: bool,
+    /// How long the server must be away before memory takes over.
+    pub fallback_after: Period,
+    /// How often a watched hash is read where the server does not announce changes.
+    pub hash_poll: Period,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            prefix: String::new(),
+            required: false,
+            fallback_after: Period::seconds(2),
+            hash_poll: Period::millis(500),
+        }
+    }
 }
 
 /// `[auth]`: who may connect.

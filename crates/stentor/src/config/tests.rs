@@ -33,6 +33,8 @@ fn a_file_sets_every_kind_of_key() {
         url = "redis://ann:hunter2@redis.internal:6379/3"
         prefix = "prod:"
         required = true
+        fallback_after = "5s"
+        hash_poll = "100ms"
         [auth]
         tenant_claim = "tenant_id"
         anonymous = true
@@ -70,7 +72,13 @@ fn a_file_sets_every_kind_of_key() {
         allowed_origins: vec!["https://app.example.com".into(), "http://localhost:5173".into()],
         introspection: false,
         graphiql: Some(true),
-        broker: BrokerConfig { url: Some(url), prefix: "prod:".into(), required: true },
+        broker: BrokerConfig {
+            url: Some(url),
+            prefix: "prod:".into(),
+            required: true,
+            fallback_after: Period::seconds(5),
+            hash_poll: Period::millis(100),
+        },
         auth: Some(AuthConfig { tenant_claim: Some("tenant_id".into()), anonymous: true, jwt }),
         limits,
         websocket: WebSocketConfig { ping_interval: Period::minutes(1), ..WebSocketConfig::default() },
