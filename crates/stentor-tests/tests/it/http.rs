@@ -205,6 +205,7 @@ async fn caches_are_told_to_keep_nothing_and_what_answers_depend_on() {
     ] {
         let answer = request(server.address(), method, target, &[], "").await;
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{method} {target}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{method} {target}");
         let vary: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "vary").collect();
         let vary = format!("{vary:?}");
         for name in ["accept", "authorization", "origin"] {

@@ -30,6 +30,8 @@ pub(super) async fn answer(app: &Arc<App>, request: Request) -> Response<Body> {
     let headers = response.headers_mut();
     // The next answer to the same request may be another one, and is for nobody else.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // And JSON, whatever it may look like to a browser that guesses.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.append(header::VARY, HeaderValue::from_static("accept, authorization"));
     response
 }
