@@ -40,6 +40,9 @@ pub use stentor_broker::{
 pub use stentor_engine::ResolverError;
 pub use stentor_schema::{ErrorCode, Forwarded, GraphQLError, PathSegment, Projected};
 
+/// The names of the directives that a schema file may use without defining them.
+pub const DIRECTIVES: &[&str] = stentor_schema::Schema::DIRECTIVES;
+
 pub use crate::{
     builder::{BuildError, Builder},
     config::Config,

@@ -61,6 +61,9 @@ struct ResolverField {
 }
 
 impl Schema {
+    /// The names of the directives that are supplied to every schema file.
+    pub const DIRECTIVES: &[&str] = &directives::NAMES;
+
     /// Parses and checks `sdl`; `file` is how diagnostics name it.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! One server, whole, as its clients and publishers see it.
 
+mod async_graphql;
 mod audiences;
 mod authentication;
 mod bodies;
