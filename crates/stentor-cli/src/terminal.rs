@@ -34,7 +34,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         // Whoever reads has seen enough, as `head` has.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure(format!("standard output cannot be written to: {error}"))),
+        Err(error) => Err(Failure::failed(format!("standard output cannot be written to: {error}"))),
     }
 }
 

@@ -28,6 +28,7 @@ pub mod config;
 mod handler;
 mod hangup;
 mod http;
+mod publisher;
 mod server;
 mod stentor;
 mod telemetry;
@@ -35,7 +36,7 @@ mod websocket;
 
 pub use stentor_auth::{Principal, sign_hs256};
 pub use stentor_broker::{
-    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, PublishError, Sink,
+    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, HashError, MemoryBroker, PublishError, Sink,
 };
 pub use stentor_engine::ResolverError;
 pub use stentor_schema::{ErrorCode, Forwarded, GraphQLError, PathSegment, Projected};
@@ -47,5 +48,6 @@ pub use crate::{
     builder::{BuildError, Builder},
     config::Config,
     handler::Call,
+    publisher::{Publisher, PublisherError},
     stentor::Stentor,
 };

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod publish;
 mod serve;
 mod token;
 
@@ -21,6 +22,9 @@ pub(crate) enum Command {
     /// Print a script that lets a shell complete commands and options
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
+    /// Publish events through the configured broker, or write a hash
+    #[command(override_usage = publish::USAGE, after_help = publish::EXAMPLES)]
+    Publish(publish::Publish),
     /// Serve GraphQL over HTTP and WebSocket until told to stop
     #[command(
         after_help = "Example:\n  stentor serve --config stentor.toml\n  STENTOR_LISTEN=0.0.0.0:4000 stentor serve"
@@ -44,6 +48,7 @@ impl Command {
         match self {
             Self::Check(check) => check.run(),
             Self::Completions(completions) => completions.run(),
+            Self::Publish(publish) => publish.run(),
             Self::Serve(serve) => serve.run(),
             Self::Token(token) => token.run(),
         }
@@ -57,6 +62,11 @@ impl ConfigFile {
         let path = self.config.as_deref().or_else(|| usual.exists().then_some(usual));
         Ok(Config::load(path, environment())?)
     }
+}
+
+/// Runs a command's work. The worker keeps connections alive while the work itself waits for a terminal or a pipe.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(work)
 }
 
 /// What the configuration is called where nothing else is said.

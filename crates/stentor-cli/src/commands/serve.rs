@@ -34,7 +34,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     }
     let stentor = Stentor::builder().config(config).build().await?;
     let listener = TcpListener::bind(&listen).await.map_err(|error| {
-        Failure(format!("{listen} cannot be listened on: {error}; choose another `listen`"))
+        Failure::failed(format!("{listen} cannot be listened on: {error}; choose another `listen`"))
     })?;
     let address = listener.local_addr()?;
     let shutdown = shutdown()?;

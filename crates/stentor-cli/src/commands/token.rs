@@ -132,17 +132,15 @@ fn date(seconds: u64) -> Option<String> {
 }
 
 fn no_auth() -> Failure {
-    Failure(
+    Failure::failed(
         "no [auth] is configured: everyone is anonymous, and a token changes nothing\n\
-         to check tokens, set [auth.jwt] secret in stentor.toml, or STENTOR_AUTH__JWT__SECRET, for the server too"
-            .into(),
+         to check tokens, set [auth.jwt] secret in stentor.toml, or STENTOR_AUTH__JWT__SECRET, for the server too",
     )
 }
 
 fn no_tenant_claim() -> Failure {
-    Failure(
-        "--tenant needs to know which claim names the tenant: set [auth] tenant_claim, \"tenant_id\" say"
-            .into(),
+    Failure::failed(
+        "--tenant needs to know which claim names the tenant: set [auth] tenant_claim, \"tenant_id\" say",
     )
 }
 

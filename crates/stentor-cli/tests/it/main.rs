@@ -3,4 +3,5 @@
 mod completions;
 mod help;
 mod program;
+mod publish;
 mod token;

@@ -15,14 +15,20 @@ export class Program {
   #exited;
   #watchers = new Set();
   #name;
+  /** Everything that it printed; `stdout` without its complaints. */
   output = "";
+  stdout = "";
 
-  constructor(command, args, options = {}) {
+  /** `input`, if there is one, is its whole standard input. */
+  constructor(command, args, { input, ...options } = {}) {
     this.#name = `${command} ${args.join(" ")}`;
-    this.#child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(command, args, { ...options, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
     running.add(this.#child);
-    this.#exited = once(this.#child, "exit").finally(() => running.delete(this.#child));
+    // Not "exit", at which something that it printed may still be on its way.
+    this.#exited = once(this.#child, "close").finally(() => running.delete(this.#child));
     this.#exited.catch(() => {}); // `printed` and `ended` tell about a program that cannot be started
+    this.#child.stdin?.end(input);
+    this.#child.stdout.setEncoding("utf8").on("data", (text) => (this.stdout += text));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => this.#heard(text));
     }

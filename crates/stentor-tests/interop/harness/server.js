@@ -62,10 +62,11 @@ export async function check({ example, folder, environment }) {
   return { code: await program.ended(), output: program.output };
 }
 
-function stentor(args, environment = {}, cwd = undefined) {
+/** The program, with these arguments and nothing of Stentor's in the environment but this. */
+export function stentor(args, environment = {}, cwd = undefined, input = undefined) {
   const binary = process.env.STENTOR_BIN;
   if (!binary) throw new Error("STENTOR_BIN is not set; `make interop` builds the program and sets it");
-  return new Program(binary, args, { cwd, env: { ...inherited(), ...environment } });
+  return new Program(binary, args, { cwd, input, env: { ...inherited(), ...environment } });
 }
 
 function configOf(example) {

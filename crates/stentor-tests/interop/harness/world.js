@@ -5,7 +5,7 @@ import { Client } from "./client.js";
 import { Folder } from "./folder.js";
 import { RawSocket } from "./raw-socket.js";
 import { Redis } from "./redis.js";
-import { Server } from "./server.js";
+import { Server, stentor } from "./server.js";
 
 /** A test named by the fact it proves. On failure the programs' output is told too. */
 export function fact(name, prove) {
@@ -27,6 +27,7 @@ class World {
   #servers = [];
   #clients = [];
   #folders = [];
+  #programs = [];
   redis;
 
   /** Starts a server on this world's Redis. */
@@ -47,6 +48,21 @@ class World {
     const client = new Client(server, options);
     this.#clients.push(client);
     return client;
+  }
+
+  /** Starts the `stentor` program in `folder`, with this world's Redis for a broker unless `environment` has another. */
+  stentor(args, { folder, environment, input } = {}) {
+    const program = stentor(args, { STENTOR_BROKER__URL: this.redis.url, ...environment }, folder?.path, input);
+    this.#programs.push(program);
+    return program;
+  }
+
+  /** What one run of `stentor` prints, without its complaints; it must end with this exit code. */
+  async told(args, { code = 0, ...options } = {}) {
+    const program = this.stentor(args, options);
+    const ended = await program.ended();
+    if (ended !== code) throw new Error(`stentor ${args.join(" ")} ended with ${ended}, not ${code}:\n${program.output}`);
+    return code === 0 ? program.stdout : program.output;
   }
 
   /** A socket without any client's manners. */
@@ -70,12 +86,13 @@ class World {
   }
 
   transcript() {
-    const programs = [...this.#servers, ...(this.redis ? [this.redis] : []), ...this.#folders];
-    return programs.map(({ port, path, output }) => `\n--- ${path ?? `port ${port}`}\n${output}`).join("");
+    const programs = [...this.#servers, ...(this.redis ? [this.redis] : []), ...this.#folders, ...this.#programs];
+    return programs.map(({ port, path, output }) => `\n--- ${path ?? (port ? `port ${port}` : "stentor")}\n${output}`).join("");
   }
 
   async end() {
     for (const client of this.#clients) client.close();
+    await Promise.all(this.#programs.map((program) => program.end("SIGKILL")));
     const ends = [...this.#folders.map((folder) => folder.remove()), ...this.#servers.map((server) => server.stop())];
     await Promise.allSettled(ends);
     await this.redis?.stop();
