@@ -204,8 +204,9 @@ impl<'a> Compiler<'a> {
             }
             _ => return Ok(scalar(name)),
         };
-        let types = types.iter().map(|ty| self.selection(ty, nodes)).collect::<Result<_, _>>()?;
-        Ok(Kind::Abstract(Abstract { name: name.as_str().into(), types }))
+        let types: Box<[_]> = types.iter().map(|ty| self.selection(ty, nodes)).collect::<Result<_, _>>()?;
+        let several = types.iter().filter(|selection| !selection.fields.is_empty()).count() > 1;
+        Ok(Kind::Abstract(Abstract { name: name.as_str().into(), types, several }))
     }
 
     /// <https://spec.graphql.org/October2021/#CollectFields()>

@@ -49,20 +49,31 @@ pub(super) fn audience(
     write_object(&mut out, present);
     out.push(',');
     let asking = Asking { arguments, grants };
-    write_list(&mut out, '[', ']', &selection.guards, |out, guard| write_guard(out, guard, asking));
+    let mut digests = HashMap::new();
+    write_list(&mut out, '[', ']', &selection.guards, |out, guard| {
+        write_guard(out, guard, asking, &mut digests);
+    });
     out.push(']');
     out
 }
 
 /// What a guard may say to this member and not to another: its decision, or everything that it decides by.
-fn write_guard(out: &mut String, guard: &Guard, asking: Asking<'_>) {
+///
+/// `digests` are those of scopes that came before: a token may hold thousands of grants, and a client select all guards.
+fn write_guard<'a>(
+    out: &mut String,
+    guard: &'a Guard,
+    asking: Asking<'_>,
+    digests: &mut HashMap<&'a str, [u8; 32]>,
+) {
     let Some(grants) = asking.grants else { return out.push_str("null") };
     if !guard.reads_parent() {
         let allowed = guard.check(asking, &|_| None).is_ok();
         return out.push_str(if allowed { "true" } else { "false" });
     }
     out.push('[');
-    let digest = grants.digest(&guard.rule.scope);
+    let scope = guard.rule.scope.as_str();
+    let digest = *digests.entry(scope).or_insert_with(|| grants.digest(scope));
     write_list(out, '[', ']', digest, |out, byte| out.push_str(&byte.to_string()));
     out.push(',');
     let read: BTreeSet<&str> = guard.rule.resource.iter().flat_map(Template::claims).collect();

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::{
-    forward::TYPENAME,
+    forward::{Keys, typename_key},
     guard::{Asking, find, payload_value},
     leaf,
     projected::{Projected, Resolved, Upstream},
@@ -177,7 +177,7 @@ impl<'a> Projector<'a> {
         let start = self.out.len();
         let written = match &shape.kind {
             Kind::Object(selection) => match value {
-                Value::Object(object) => self.object(selection, object, Some(place)),
+                Value::Object(object) => self.object(selection, object, Keys::OWN, place),
                 other => self.fail(place, leaf::misfit(&selection.type_name, other)),
             },
             Kind::Abstract(ty) => match value {
@@ -201,7 +201,8 @@ impl<'a> Projector<'a> {
         &mut self,
         selection: &Selection,
         object: &JsonObject,
-        parent: Option<&Place<'_>>,
+        keys: Keys,
+        parent: &Place<'_>,
     ) -> Result<(), Nulled> {
         self.out.push(b'{');
         for (index, field) in selection.fields.iter().enumerate() {
@@ -214,16 +215,16 @@ impl<'a> Projector<'a> {
                 continue;
             }
             let step = Step::Key(field.key.name());
-            let place = Place { parent, step, owner: &selection.type_name, field };
+            let place = Place { parent: Some(parent), step, owner: &selection.type_name, field };
             if !field.guards.is_empty()
-                && let Err(error) = self.check(field, object, &place)
+                && let Err(error) = self.check(field, object, keys, &place)
             {
                 self.deny(error, &place)?;
                 continue;
             }
-            let value = match self.upstream {
+            let value = match &self.upstream {
                 None => payload_value(&field.source, object, self.asking.arguments),
-                Some(_) => find(object, field.key.name()),
+                Some(reading) => find(object, &keys.selected(&reading.private, field.key.name())),
             };
             self.value(&field.shape, value.unwrap_or(&Value::Null), &place)?;
         }
@@ -232,12 +233,18 @@ impl<'a> Projector<'a> {
     }
 
     /// Asks every guard of a field, before anything is known of its value.
-    fn check(&mut self, field: &Field, object: &JsonObject, place: &Place<'_>) -> Result<(), GraphQLError> {
+    fn check(
+        &mut self,
+        field: &Field,
+        object: &JsonObject,
+        keys: Keys,
+        place: &Place<'_>,
+    ) -> Result<(), GraphQLError> {
         let asking = self.asking;
         let private = self.upstream.as_ref().map(|reading| reading.private.as_str());
         let parent = |field: &ParentField| match private {
             None => payload_value(&field.source, object, asking.arguments),
-            Some(private) => object.get(&format!("{private}{}", field.name)),
+            Some(private) => object.get(&keys.parent(private, &field.name)),
         };
         let decision = field.guards.iter().try_for_each(|guard| guard.check(asking, &parent));
         if let Some(reading) = &mut self.upstream {
@@ -257,17 +264,17 @@ impl<'a> Projector<'a> {
     fn concrete(&mut self, ty: &Abstract, object: &JsonObject, place: &Place<'_>) -> Result<(), Nulled> {
         let name = match &self.upstream {
             None => object.get("__typename"),
-            Some(reading) => object.get(&format!("{}{TYPENAME}", reading.private)),
+            Some(reading) => object.get(&typename_key(&reading.private)),
         };
-        let selection = match (name, &*ty.types) {
-            (None | Some(Value::Null), [only]) => Some(only),
+        let of = match (name, &*ty.types) {
+            (None | Some(Value::Null), [_]) => Some(0),
             (Some(Value::String(name)), types) => {
-                types.iter().find(|selection| *selection.type_name == **name)
+                types.iter().position(|selection| *selection.type_name == **name)
             }
             _ => None,
         };
-        match selection {
-            Some(selection) => self.object(selection, object, Some(place)),
+        match of {
+            Some(of) => self.object(&ty.types[of], object, ty.keys(of), place),
             None => self.fail(
                 place,
                 format!(

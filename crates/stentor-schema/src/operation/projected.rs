@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::selection::{Field, RootSelection};
+use super::{
+    forward::client_key,
+    selection::{Field, RootSelection},
+};
 use crate::{ErrorCode, GraphQLError, JsonObject, PathSegment};
 
 /// A root field's value whose keys are response keys already, and the errors that came with it.
@@ -72,10 +75,7 @@ pub(super) struct Upstream {
 impl Upstream {
     /// The errors of one root field, at their places in the whole response.
     pub(super) fn new(root: &RootSelection, errors: Vec<GraphQLError>) -> Self {
-        let rooted = |mut error: GraphQLError| {
-            error.path.insert(0, PathSegment::Field(root.field.key.name().to_owned()));
-            error
-        };
+        let rooted = |error: GraphQLError| rooted(root, error);
         Self { errors: errors.into_iter().map(rooted).collect(), decisions: Vec::new() }
     }
 
@@ -99,12 +99,6 @@ impl Upstream {
     }
 
     fn censor(&self, root: &RootSelection, error: GraphQLError) -> Option<GraphQLError> {
-        let private = root.private_prefix();
-        let hidden =
-            |segment: &PathSegment| matches!(segment, PathSegment::Field(key) if key.starts_with(private));
-        if let Some(place) = error.path.iter().position(hidden) {
-            return Some(unspoken(&error.path[..place]));
-        }
         let mut fields = vec![&root.field];
         for (place, segment) in error.path.iter().enumerate().skip(1) {
             let PathSegment::Field(key) = segment else { continue };
@@ -122,6 +116,27 @@ impl Upstream {
         }
         Some(error)
     }
+}
+
+/// The error with the client's keys in its path, from the root on. One of a field that only a guard reads is that of the
+/// object around it.
+fn rooted(root: &RootSelection, error: GraphQLError) -> GraphQLError {
+    let private = root.private_prefix();
+    let mut path = vec![PathSegment::Field(root.field.key.name().to_owned())];
+    for segment in &error.path {
+        let key = match segment {
+            PathSegment::Field(key) => key,
+            index => {
+                path.push(index.clone());
+                continue;
+            }
+        };
+        match client_key(private, key) {
+            Some(key) => path.push(PathSegment::Field(key.to_owned())),
+            None => return unspoken(&path),
+        }
+    }
+    GraphQLError { path, ..error }
 }
 
 /// The fields of one response key on every type that a value may be of.

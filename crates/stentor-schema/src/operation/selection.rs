@@ -120,6 +120,8 @@ pub(super) enum Kind {
 pub(super) struct Abstract {
     pub(super) name: Box<str>,
     pub(super) types: Box<[Arc<Selection>]>,
+    /// Whether something is selected on more than one of them.
+    pub(super) several: bool,
 }
 
 /// An enum and the names of its values.

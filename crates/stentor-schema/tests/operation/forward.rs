@@ -70,25 +70,25 @@ fn one_root_field_is_forwarded_as_one_document() {
         (
             "{ node(id: 1) { id ... on Runner { speed } } }",
             json!({}),
-            "query($v0: ID!) { node(id: $v0) { stentor_typename: __typename ... on Bot { id } ... on Runner { id speed } } }",
+            "query($v0: ID!) { node(id: $v0) { stentor_t: __typename ... on Bot { stentor_k0_id: id } ... on Runner { stentor_k1_id: id stentor_k1_speed: speed } } }",
             json!({"v0": "1"}),
         ),
         (
             "{ things { ... on Runner { id } } }",
             json!({}),
-            "query { things { stentor_typename: __typename ... on Runner { id } } }",
+            "query { things { stentor_t: __typename ... on Runner { id } } }",
             json!({}),
         ),
         (
             "{ bot(id: 1) { secret runner { id @skip(if: true) } } }",
             json!({}),
-            "query($v0: ID!) { bot(id: $v0) { secret runner { stentor_typename: __typename } stentor_id: id } }",
+            "query($v0: ID!) { bot(id: $v0) { secret runner { stentor_t: __typename } stentor_g_id: id } }",
             json!({"v0": "1"}),
         ),
         (
-            "{ node(id: 1) { stentor_typename: id stentor__: __typename } }",
+            "{ node(id: 1) { stentor_t: id ... on Bot { stentor__: secret } } }",
             json!({}),
-            "query($v0: ID!) { node(id: $v0) { stentor___typename: __typename ... on Bot { stentor_typename: id stentor__: __typename } ... on Runner { stentor_typename: id stentor__: __typename } } }",
+            "query($v0: ID!) { node(id: $v0) { stentor___t: __typename ... on Bot { stentor___k0_stentor_t: id stentor___k0_stentor__: secret stentor___g0_id: id } ... on Runner { stentor___k1_stentor_t: id } } }",
             json!({"v0": "1"}),
         ),
     ];
@@ -153,7 +153,7 @@ fn respond(query: &str, response: Value, views: &[&'static str]) -> Value {
 
 #[test]
 fn keys_of_an_answer_are_response_keys_and_nothing_else() {
-    let bot = json!({"n": "x", "bot_id": "wrong", "id": "1", "query": "q", "owner": {"stentor_typename": "Runner", "id": "r"}});
+    let bot = json!({"n": "x", "bot_id": "wrong", "id": "1", "query": "q", "owner": {"stentor_t": "Runner", "stentor_k1_id": "r", "id": "wrong"}});
     let query = "{ b: bot(id: 9) { n: name id query owner { id __typename } } }";
     let expected =
         json!({"b": {"n": "x", "id": "1", "query": "q", "owner": {"id": "r", "__typename": "Runner"}}});
@@ -193,6 +193,14 @@ fn errors_keep_their_place_their_words_and_their_extensions() {
 }
 
 #[test]
+fn errors_within_an_interface_are_told_by_the_clients_keys() {
+    let error = |key: &str| json!({"message": "no", "path": ["node", key]});
+    let response = json!({"data": {"node": {"stentor_t": "Bot", "stentor_k0_id": "1", "stentor_k0_n": null}}, "errors": [error("stentor_k0_n")]});
+    let result = respond("{ node(id: 1) { id ... on Bot { n: name } } }", response, &[]);
+    assert_eq!(result["errors"][0]["path"], json!(["node", "n"]));
+}
+
+#[test]
 fn a_null_that_an_error_explains_is_not_explained_again() {
     let errors = json!([{"message": "no", "path": ["bots", 0, "id"], "extensions": {"code": "X"}}]);
     let result = respond("{ bots { id } }", json!({"data": null, "errors": errors}), &[]);
@@ -204,8 +212,8 @@ fn a_null_that_an_error_explains_is_not_explained_again() {
 #[test]
 fn guards_hold_in_answers_and_their_keys_are_not_told() {
     let bots = json!([
-        {"secret": "s1", "stentor_id": "1", "strict": {"secret": "t1", "stentor_id": "1"}},
-        {"secret": "s2", "stentor_id": "2", "strict": {"secret": "t2", "stentor_id": "2"}},
+        {"secret": "s1", "stentor_g_id": "1", "strict": {"secret": "t1", "stentor_g_id": "1"}},
+        {"secret": "s2", "stentor_g_id": "2", "strict": {"secret": "t2", "stentor_g_id": "2"}},
         {"secret": "s3", "strict": null},
     ]);
     let query = "{ bots { secret strict { secret } } }";
@@ -223,8 +231,8 @@ fn guards_hold_in_answers_and_their_keys_are_not_told() {
 fn an_error_of_a_hidden_field_is_not_told_in_its_own_words() {
     let query = "{ bot(id: 1) { secret strict { secret } } }";
     let error = |path: Value| json!({"message": "secret is 42", "path": path, "extensions": {"value": 42}});
-    let bot = |strict: Value| json!({"bot": {"secret": null, "stentor_id": "1", "strict": strict}});
-    let strict = json!({"secret": "t", "stentor_id": "2"});
+    let bot = |strict: Value| json!({"bot": {"secret": null, "stentor_g_id": "1", "strict": strict}});
+    let strict = json!({"secret": "t", "stentor_g_id": "2"});
     // An error of the upstream, what may be viewed, and whether its words are told.
     let rows = [
         (json!(["bot", "secret"]), bot(Value::Null), &["bot:1"][..], true),
@@ -232,7 +240,7 @@ fn an_error_of_a_hidden_field_is_not_told_in_its_own_words() {
         (json!(["bot", "strict", "secret"]), bot(strict), &[], false),
         // The object is gone, so that nobody can say whether its field may be seen.
         (json!(["bot", "strict", "secret"]), bot(Value::Null), &["bot:1"], false),
-        (json!(["bot", "stentor_id"]), json!({"bot": null}), &["bot:1"], false),
+        (json!(["bot", "stentor_g_id"]), json!({"bot": null}), &["bot:1"], false),
     ];
     for (path, data, views, told) in rows {
         let response = json!({"data": data, "errors": [error(path.clone())]});
