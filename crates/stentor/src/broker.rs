@@ -44,6 +44,7 @@ pub(crate) fn redis_config(config: &Config) -> Option<RedisConfig> {
     let broker = &config.broker;
     let url = broker.url.as_ref()?;
     Some(RedisConfig {
+        ca_file: broker.ca_file.clone(),
         prefix: broker.prefix.clone(),
         hash_poll: broker.hash_poll.get(),
         ..RedisConfig::new(url.expose())

@@ -1,14 +1,24 @@
 //! Which server, and how it is spoken to: [`RedisConfig`].
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+    TlsCertificates,
+};
 
 /// How a [`RedisBroker`](crate::RedisBroker) reaches its server.
 #[derive(Clone)]
 pub struct RedisConfig {
-    /// `redis://[user[:password]@]host[:port][/database]`, or the same with `valkey://`. Never shown or logged.
+    /// `redis://[user[:password]@]host[:port][/database]`, or the same with `valkey://`; with `rediss://` or `valkeys://`
+    /// over TLS. Never shown or logged.
     pub url: String,
+    /// For TLS: a PEM file with the certificates of those who may vouch for the server, instead of the system's own.
+    pub ca_file: Option<PathBuf>,
     /// What is put before every topic to make its channel's name, and before every key of a hash. Nobody but the server
     /// sees it.
     pub prefix: String,
@@ -25,21 +35,38 @@ pub struct RedisConfig {
 pub const HASH_SAFETY_POLLS: u32 = 20;
 
 /// A URL that cannot be used. Says what is wrong with it, but never what it says, since it may hold a password.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// The file with the certificates cannot be used.
+    #[error("the CA file {} cannot be used: {reason}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file with certificates, but no TLS.
+    #[error(
+        "a CA file is of no use without TLS; begin the broker's URL with `rediss://`, or leave the file out"
+    )]
+    CaFileWithoutTls,
     /// What follows the host is not a database number.
     #[error("what follows the host in the broker's URL is not a database number; {EXAMPLE}")]
     Database,
     /// No host, or one that nobody can connect to.
     #[error("the broker's URL names no host to connect to; {EXAMPLE}")]
     Host,
-    /// Neither `redis://` nor `valkey://`.
-    #[error("the broker's URL does not begin with `redis://` or `valkey://`; {EXAMPLE}")]
+    /// `#insecure`, or another fragment.
+    #[error(
+        "the broker's URL has a fragment (`#`); certificates are always checked, with a CA file of your own if need be"
+    )]
+    Fragment,
+    /// None of the four that are known.
+    #[error(
+        "the broker's URL does not begin with `redis://`, `rediss://`, `valkey://` or `valkeys://`; {EXAMPLE}"
+    )]
     Scheme,
-    /// `rediss://` or `valkeys://`.
-    #[error("TLS to the broker (`rediss://`, `valkeys://`) is not supported yet; {EXAMPLE}")]
-    Tls,
     /// Not a URL at all, or one with a user, password or port that cannot be read.
     #[error(
         "the broker's URL cannot be read; {EXAMPLE}, with special characters of a password percent-encoded (`/` is `%2F`)"
@@ -60,6 +87,7 @@ impl RedisConfig {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            ca_file: None,
             prefix: String::new(),
             max_commands_in_flight: 1024,
             hash_poll: Duration::from_millis(500),
@@ -80,6 +108,7 @@ impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig")
             .field("url", &"(hidden)")
+            .field("ca_file", &self.ca_file)
             .field("prefix", &self.prefix)
             .field("max_commands_in_flight", &self.max_commands_in_flight)
             .field("hash_poll", &self.hash_poll)
@@ -94,17 +123,31 @@ impl Server {
         if url.host_str().is_none_or(str::is_empty) {
             return Err(ConfigError::Host);
         }
+        if url.fragment().is_some() {
+            return Err(ConfigError::Fragment);
+        }
         let database = url.path().trim_matches('/');
         if !database.is_empty() && database.parse::<u32>().is_err() {
             return Err(ConfigError::Database);
         }
         let connection = url.into_connection_info().map_err(|_| ConfigError::Url)?;
-        let ConnectionAddr::Tcp(host, port) = connection.addr() else { return Err(ConfigError::Scheme) };
+        let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) = connection.addr()
+        else {
+            return Err(ConfigError::Scheme);
+        };
         let address = format!("{host}:{port}");
+        let tls = matches!(connection.addr(), ConnectionAddr::TcpTls { .. });
         let settings: RedisConnectionInfo = connection.redis_settings().clone();
         // RESP3: messages and replies share a connection, and messages can be taken from its reader.
         let connection = connection.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP3));
-        let client = Client::open(connection).map_err(|_| ConfigError::Url)?;
+        if tls {
+            provide_cryptography();
+        }
+        let client = match &config.ca_file {
+            None => Client::open(connection).map_err(|_| ConfigError::Url)?,
+            Some(path) if tls => client_with_ca(connection, path)?,
+            Some(_) => return Err(ConfigError::CaFileWithoutTls),
+        };
         Ok(Self { client, address, prefix: config.prefix.clone() })
     }
 
@@ -128,11 +171,28 @@ impl Server {
 fn check_scheme(url: &str) -> Result<(), ConfigError> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
-        Some("redis" | "valkey") => Ok(()),
-        Some("rediss" | "valkeys") => Err(ConfigError::Tls),
+        Some("redis" | "rediss" | "valkey" | "valkeys") => Ok(()),
         Some(_) | None => Err(ConfigError::Scheme),
     }
 }
+
+/// Chooses the cryptography of this process, unless the program around has done so: the redis client brings none.
+fn provide_cryptography() {
+    // An error is the choice of another, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+fn client_with_ca(connection: ConnectionInfo, path: &Path) -> Result<Client, ConfigError> {
+    let unusable = |reason: String| ConfigError::CaFile { path: path.to_owned(), reason };
+    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    if !pem.windows(PEM_BEGIN.len()).any(|bytes| bytes == PEM_BEGIN) {
+        return Err(unusable("it holds no certificate in PEM form".into()));
+    }
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+    Client::build_with_tls(connection, certificates).map_err(|error| unusable(error.to_string()))
+}
+
+const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 const EXAMPLE: &str = "write it like `redis://user:password@127.0.0.1:6379/0`";
 
@@ -150,6 +210,8 @@ mod tests {
             ("redis://:p%2Fw@localhost/15", "localhost:6379", 15),
             ("redis://me:pw@[::1]:7000/", "::1:7000", 0),
             ("redis://localhost/?protocol=resp2", "localhost:6379", 0),
+            ("rediss://localhost:7000/3", "localhost:7000", 3),
+            ("valkeys://me:pw@localhost", "localhost:6379", 0),
         ];
         for (url, address, database) in cases {
             let server = Server::new(&RedisConfig::new(url)).unwrap();
@@ -174,7 +236,7 @@ mod tests {
             ("me:hunter2@localhost", ConfigError::Scheme),
             ("http://hunter2", ConfigError::Scheme),
             ("unix:///hunter2", ConfigError::Scheme),
-            ("rediss://:hunter2@localhost", ConfigError::Tls),
+            ("rediss://:hunter2@localhost/#insecure", ConfigError::Fragment),
             ("redis://", ConfigError::Host),
             ("redis://:hunter2/x@localhost", ConfigError::Url),
             ("redis://localhost:hunter2", ConfigError::Url),
@@ -188,6 +250,28 @@ mod tests {
                 Server::new(&RedisConfig::new(url)).err().unwrap_or_else(|| panic!("{url} is accepted"));
             assert_eq!(error, expected, "{url}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_ca_file_that_cannot_be_used_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let begin = std::str::from_utf8(PEM_BEGIN).unwrap();
+        let broken = format!("{begin}\nnot base64 !\n-----END CERTIFICATE-----\n");
+        let files = [folder.path().join("none.pem"), file("text.pem", "hello"), file("broken.pem", &broken)];
+        for path in files {
+            let config =
+                RedisConfig { ca_file: Some(path.clone()), ..RedisConfig::new("rediss://localhost") };
+            let error = config.check().unwrap_err();
+            assert!(matches!(error, ConfigError::CaFile { .. }), "{error:?}");
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            let plain = RedisConfig { url: "redis://localhost".into(), ..config };
+            assert_eq!(plain.check(), Err(ConfigError::CaFileWithoutTls));
         }
     }
 

@@ -4,10 +4,12 @@ use std::{
     fmt,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
 };
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use redis::{Client, Value, aio::MultiplexedConnection};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -19,7 +21,10 @@ use super::PATIENCE;
 ///
 /// Its process ends when it is dropped, also by a panic.
 pub struct RedisServer {
+    program: PathBuf,
     port: u16,
+    /// Where it speaks TLS, if it does.
+    tls_port: Option<u16>,
     folder: TempDir,
     process: Option<Child>,
 }
@@ -31,23 +36,54 @@ impl RedisServer {
     ///
     /// When `redis-server` is not installed, or does not start.
     pub async fn start() -> Self {
+        Self::start_program(PROGRAM.into(), false).await
+    }
+
+    /// Starts a server that speaks TLS too, with a certificate that [`Self::ca_file`] vouches for.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`], and when `redis-server` was built without TLS.
+    pub async fn start_with_tls() -> Self {
+        Self::start_program(PROGRAM.into(), true).await
+    }
+
+    async fn start_program(program: PathBuf, tls: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut server = Self { port: 0, folder, process: None };
+        if tls {
+            write_certificates(folder.path());
+        }
+        let mut server = Self { program, port: 0, tls_port: None, folder, process: None };
         let mut output = String::new();
         // Between the finding of a free port and its use somebody else may take it.
         for _ in 0..ATTEMPTS {
             server.port = free_port();
+            server.tls_port = tls.then(free_port);
             match server.launch().await {
                 Ok(()) => return server,
                 Err(text) => output = text,
             }
         }
-        panic!("redis-server does not start; it says:\n{output}");
+        panic!("{} does not start; it says:\n{output}", server.program.display());
     }
 
     /// The URL at which a broker reaches it.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The URL at which a broker reaches it over TLS.
+    ///
+    /// # Panics
+    ///
+    /// When it was started without.
+    pub fn tls_url(&self) -> String {
+        format!("rediss://localhost:{}", self.tls_port.expect("it was started with TLS"))
+    }
+
+    /// The certificate of whoever vouches for the server's own.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join(CA)
     }
 
     /// Stops it where it stands (SIGSTOP): its connections stay open and are answered by nobody.
@@ -88,7 +124,7 @@ impl RedisServer {
     pub async fn restart(&mut self) {
         self.kill();
         if let Err(output) = self.launch().await {
-            panic!("redis-server does not start again on port {}; it says:\n{output}", self.port);
+            panic!("{self:?} does not start again; it says:\n{output}");
         }
     }
 
@@ -149,7 +185,16 @@ impl RedisServer {
 
     /// Starts the process; an error is what it wrote before it ended.
     async fn launch(&mut self) -> Result<(), String> {
-        let mut process = Command::new(PROGRAM)
+        let mut command = Command::new(&self.program);
+        if let Some(port) = self.tls_port {
+            command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+            for (key, file) in
+                [("--tls-ca-cert-file", CA), ("--tls-cert-file", CERTIFICATE), ("--tls-key-file", KEY)]
+            {
+                command.arg(key).arg(self.folder.path().join(file));
+            }
+        }
+        let mut process = command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .arg("--dir")
@@ -159,7 +204,7 @@ impl RedisServer {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("{PROGRAM} cannot be started ({error}); install it with `make setup`")
+                panic!("{} cannot be started ({error}); run `make setup`", self.program.display())
             });
         let output = process.stdout.take().expect("it is piped");
         self.process = Some(process);
@@ -185,6 +230,21 @@ impl fmt::Debug for RedisServer {
 impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Makes somebody who vouches for a server at this machine's loopback.
+fn write_certificates(folder: &Path) {
+    let made = "certificates can be made";
+    let mut params = CertificateParams::new([]).expect(made);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect(made)).expect(made);
+    let key = KeyPair::generate().expect(made);
+    let params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).expect(made);
+    let certificate = params.signed_by(&key, &ca).expect(made);
+    let files = [(CA, ca.pem()), (CERTIFICATE, certificate.pem()), (KEY, key.serialize_pem())];
+    for (name, pem) in files {
+        std::fs::write(folder.join(name), pem).expect("a temporary folder can be written to");
     }
 }
 
@@ -215,6 +275,9 @@ fn read_until_ready(output: ChildStdout) -> oneshot::Receiver<Result<(), String>
 
 const PROGRAM: &str = "redis-server";
 const ATTEMPTS: usize = 5;
+const CA: &str = "ca.pem";
+const CERTIFICATE: &str = "server.pem";
+const KEY: &str = "server.key";
 
 /// What Redis and Valkey write when they accept connections.
 const READY: &str = "Ready to accept connections";

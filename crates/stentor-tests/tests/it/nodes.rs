@@ -1,6 +1,7 @@
 //! Several nodes on one Redis server.
 
 use serde_json::json;
+use stentor::config::BrokerUrl;
 use stentor_tests::{RedisServer, Served, TestServer, eventually};
 
 const SCHEMA: &str = r#"
@@ -53,6 +54,21 @@ async fn nodes_with_different_prefixes_do_not_hear_each_other() {
     assert_eq!(redis.publish("price:a", r#"{"value":2}"#).await, 0);
     blue.publish("price:a", &json!({ "value": 3 })).await;
     client.expect_data("1", json!({ "price": { "value": 3 } })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_speaks_tls_to_redis_and_trusts_whom_it_is_told_to() {
+    let redis = RedisServer::start_with_tls().await;
+    let server = TestServer::on_redis(&redis, SCHEMA, |config| {
+        config.broker.url = BrokerUrl::new(redis.tls_url()).ok();
+        config.broker.ca_file = Some(redis.ca_file());
+        config.broker.required = true;
+    })
+    .await;
+    let mut client = server.client().await;
+    client.listen("1", r#"subscription { price(pair: "a") { value } }"#).await;
+    redis.publish("price:a", r#"{"value":1}"#).await;
+    client.expect_data("1", json!({ "price": { "value": 1 } })).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    Config, ConfigError,
+    BrokerUrl, Config, ConfigError,
     error::{Place, Problem},
     keys::{self, PREFIX},
     setting::Written,
@@ -76,6 +76,8 @@ impl Loader {
         }
         if let Some(folder) = path.parent() {
             self.config.schema = folder.join(&self.config.schema);
+            let ca_file = self.config.broker.ca_file.take();
+            self.config.broker.ca_file = ca_file.map(|file| folder.join(file));
         }
     }
 
@@ -149,6 +151,11 @@ impl Loader {
                 !broker.required || broker.url.is_some(),
                 &["broker.required"],
                 "`broker.required` needs a `broker.url`",
+            ),
+            (
+                broker.ca_file.is_none() || broker.url.as_ref().is_some_and(BrokerUrl::is_tls),
+                &["broker.ca_file"],
+                "`broker.ca_file` needs a `broker.url` that begins with `rediss://`",
             ),
             (
                 limits.mailbox_bytes <= limits.connection_bytes,

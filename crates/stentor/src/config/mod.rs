@@ -88,6 +88,8 @@ impl Default for Config {
 pub struct BrokerConfig {
     /// The Redis server; `None`: this process's own memory.
     pub url: Option<BrokerUrl>,
+    /// Whom to trust for its certificate, if not whom the system trusts.
+    pub ca_file: Option<PathBuf>,
     /// Put before every topic and hash key.
     pub prefix: String,
     /// Whether to do without the fallback to memory.
@@ -102,6 +104,7 @@ impl Default for BrokerConfig {
     fn default() -> Self {
         Self {
             url: None,
+            ca_file: None,
             prefix: String::new(),
             required: false,
             fallback_after: Period::seconds(2),

@@ -34,19 +34,27 @@ impl BrokerUrl {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, without quoting it: another scheme than `redis://` or `rediss://`, or no host.
+    /// What is wrong with it, without quoting it: a scheme that is not known, or no host.
     pub fn new(url: impl Into<String>) -> Result<Self, String> {
         let url = Self(url.into());
         let Some((scheme, rest)) = url.0.split_once("://") else {
             return Err("the address has no scheme: redis://HOST:PORT".to_owned());
         };
-        if !matches!(scheme, "redis" | "rediss") {
-            return Err("the address must begin with redis:// or rediss://".to_owned());
+        if !matches!(scheme, "redis" | "rediss" | "valkey" | "valkeys") {
+            return Err(
+                "the address must begin with redis:// or rediss:// (valkey:// and valkeys:// are the same)"
+                    .to_owned(),
+            );
         }
         if host(rest).is_empty() {
             return Err("the address names no host: redis://HOST:PORT".to_owned());
         }
         Ok(url)
+    }
+
+    /// Whether the server is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        ["rediss://", "valkeys://"].iter().any(|scheme| self.0.starts_with(scheme))
     }
 
     /// The whole address, with its secrets.

@@ -30,7 +30,8 @@ fn a_file_sets_every_kind_of_key() {
         introspection = false
         graphiql = true
         [broker]
-        url = "redis://ann:hunter2@redis.internal:6379/3"
+        url = "rediss://ann:hunter2@redis.internal:6379/3"
+        ca_file = "certificates/ca.pem"
         prefix = "prod:"
         required = true
         fallback_after = "5s"
@@ -65,7 +66,7 @@ fn a_file_sets_every_kind_of_key() {
         audience: vec!["stentor".into()],
         issuer: Some("https://id.example".into()),
     };
-    let url = BrokerUrl::new("redis://ann:hunter2@redis.internal:6379/3").expect("a good address");
+    let url = BrokerUrl::new("rediss://ann:hunter2@redis.internal:6379/3").expect("a good address");
     let expected = Config {
         listen: "0.0.0.0:80".into(),
         schema: config.schema.clone(),
@@ -74,6 +75,7 @@ fn a_file_sets_every_kind_of_key() {
         graphiql: Some(true),
         broker: BrokerConfig {
             url: Some(url),
+            ca_file: config.broker.ca_file.clone(),
             prefix: "prod:".into(),
             required: true,
             fallback_after: Period::seconds(5),
@@ -120,6 +122,15 @@ fn the_environment_wins_and_can_take_back() {
     assert_eq!(config.listen, "127.0.0.1:2");
     assert_eq!(config.broker.url, None);
     assert_eq!(config.auth.and_then(|auth| auth.tenant_claim), None);
+}
+
+#[test]
+fn a_ca_file_in_the_file_is_in_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("stentor.toml");
+    fs::write(&path, "[broker]\nurl = \"valkeys://h\"\nca_file = \"a/ca.pem\"").expect("a writable folder");
+    let config = Config::load(Some(&path), env(&[])).expect("good");
+    assert_eq!(config.broker.ca_file, Some(folder.path().join("a/ca.pem")));
 }
 
 #[test]
@@ -244,6 +255,8 @@ fn values_that_could_not_work_are_refused_with_the_reason() {
         ("broker.url = \"localhost:6379\"", "has no scheme"),
         ("broker.url = \"redis://:pw@:6379\"", "names no host"),
         ("broker.required = true", "needs a `broker.url`"),
+        ("broker.ca_file = \"ca.pem\"", "needs a `broker.url` that begins with `rediss://`"),
+        ("broker = { ca_file = \"ca.pem\", url = \"redis://h\" }", "that begins with `rediss://`"),
         ("limits.connections = -1", "is not a whole number from 0"),
         ("limits.mailbox_bytes = \"16MiB\"", "must not be more than `limits.connection_bytes`"),
         ("limits.connection_bytes = \"512KiB\"", "must not be more than `limits.connection_bytes`"),
