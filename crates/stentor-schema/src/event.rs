@@ -56,6 +56,26 @@ impl Event {
         Self { payload: Payload::Text(text.into()), cel: OnceLock::new() }
     }
 
+    /// The event with a value over it that was loaded after it: of two objects the members of both, those of `loaded` first;
+    /// otherwise `loaded` alone.
+    #[must_use]
+    pub fn under(&self, loaded: &Value) -> Self {
+        let (Some(Value::Object(event)), Value::Object(loaded)) = (self.json(), loaded) else {
+            return Self::from_json(loaded.clone());
+        };
+        let mut merged = event.clone();
+        merged.extend(loaded.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Self::from_json(Value::Object(merged))
+    }
+
+    /// The payload as one JSON value: text is a string.
+    pub fn to_json(&self) -> Value {
+        match &self.payload {
+            Payload::Json(json) => json.clone(),
+            Payload::Text(text) => Value::from(text.as_str()),
+        }
+    }
+
     /// The payload, if it is JSON.
     pub fn json(&self) -> Option<&Value> {
         match &self.payload {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use apollo_compiler::ast::OperationType;
 
-use crate::{Condition, Template};
+use crate::{Condition, HashTypes, Template};
 
 /// A field of Query, Mutation or Subscription, with everything its directives say.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct RootField {
     pub name: String,
     /// What feeds it.
     pub feed: Feed,
+    /// What is loaded after each event.
+    pub load: Option<Load>,
     /// Every `@hasScope` on it; all must hold.
     pub guards: Vec<ScopeGuard>,
     /// `@tenant`.
@@ -27,28 +29,96 @@ pub struct RootField {
     pub claims: BTreeSet<String>,
 }
 
+impl RootField {
+    /// `Query.bots`, say: the operation's type, whatever its own name, and the field.
+    pub fn coordinate(&self) -> String {
+        format!("{}.{}", self.operation.default_type_name(), self.name)
+    }
+
+    /// What the embedding program must give it.
+    pub fn handler(&self) -> Option<HandlerKind> {
+        match (&self.feed, self.operation) {
+            _ if self.load.is_some() => Some(HandlerKind::Load),
+            (Feed::Resolver, OperationType::Subscription) => Some(HandlerKind::Stream),
+            (Feed::Resolver, _) => Some(HandlerKind::Resolver),
+            _ => None,
+        }
+    }
+}
+
+impl Feed {
+    /// What it says of its events, if events feed the field.
+    pub fn events(&self) -> Option<&EventFeed> {
+        match self {
+            Self::Hash(feed, _) | Self::Topic(feed) => Some(feed),
+            Self::Resolver | Self::Version => None,
+        }
+    }
+}
+
+impl HandlerKind {
+    /// With its article, as in "needs a stream".
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Load => "a load",
+            Self::Resolver => "a resolver",
+            Self::Stream => "a stream",
+        }
+    }
+}
+
 /// What feeds a root field.
 #[derive(Debug)]
 pub enum Feed {
+    /// The values of a hash: `@subscribe(hash)`.
+    Hash(EventFeed, HashTypes),
     /// The embedding program: `@resolver`.
     Resolver,
     /// Events of a topic: `@subscribe(topic)`.
-    Topic(TopicFeed),
+    Topic(EventFeed),
     /// The server's version: the `stentor` field of a schema without Query.
     Version,
 }
 
-/// `@subscribe(topic, where, until, idleTimeout)`.
+/// `@subscribe(topic or hash, where, until, idleTimeout)`.
 #[derive(Debug)]
-pub struct TopicFeed {
-    /// The topic, from arguments and claims.
-    pub topic: Template,
+pub struct EventFeed {
+    /// The topic, or the hash's key, from arguments and claims.
+    pub address: Template,
     /// `where`: which events are sent.
     pub filter: Option<Condition>,
     /// `until`: the event that is the last.
     pub until: Option<Condition>,
     /// How long without an event before the subscription completes.
     pub idle_timeout: Option<Duration>,
+}
+
+/// A value that is loaded after an event, and lies over it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Load {
+    /// What becomes of an event for which there is no value.
+    pub on_missing: OnMissing,
+}
+
+/// What a missing value means.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnMissing {
+    /// The subscription completes.
+    Complete,
+    /// The event is not sent.
+    #[default]
+    Skip,
+}
+
+/// What the embedding program must give a field that bears `@resolver`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum HandlerKind {
+    /// A value after each event.
+    Load,
+    /// One value.
+    Resolver,
+    /// One value after another.
+    Stream,
 }
 
 /// `@hasScope(scope, resource)`.

@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod field;
 mod grants;
+mod hash;
 mod json;
 mod operation;
 mod schema;
@@ -17,8 +18,12 @@ pub use condition::{Bindings, Condition, ConditionError};
 pub use diagnostic::{Diagnostic, Diagnostics, suggestion};
 pub use error::{ErrorCode, GraphQLError, PathSegment};
 pub use event::{Event, Malformed};
-pub use field::{Delivery, Feed, Overflow, RootField, ScopeGuard, TenantGuard, TopicFeed, ValueSource};
+pub use field::{
+    Delivery, EventFeed, Feed, HandlerKind, Load, OnMissing, Overflow, RootField, ScopeGuard, TenantGuard,
+    ValueSource,
+};
 pub use grants::Grants;
+pub use hash::HashTypes;
 pub use operation::{
     ExecutionResult, Forwarded, Operation, OperationLimits, Projected, Request, Resolved, RootCall, RootPlan,
     SubscriptionPlan,

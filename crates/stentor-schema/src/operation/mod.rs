@@ -19,14 +19,20 @@ mod selection;
 use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
+use serde_json::Value;
 
-pub(crate) use self::cache::DocumentCache;
+pub(crate) use self::{cache::DocumentCache, selection::snake_case};
 pub use self::{
     forward::Forwarded,
     projected::{Projected, Resolved},
 };
-use self::{guard::Asking, project::Projector, respond::Entry, selection::RootSelection};
-use crate::{Event, Feed, Grants, JsonObject, Malformed, RenderError, RootField, TemplateScope};
+use self::{
+    guard::Asking,
+    project::{Nulled, Projector},
+    respond::Entry,
+    selection::RootSelection,
+};
+use crate::{Event, Grants, GraphQLError, JsonObject, Malformed, RenderError, RootField, TemplateScope};
 
 /// A GraphQL request, as every transport brings it.
 #[derive(Clone, Debug, Default)]
@@ -127,20 +133,16 @@ impl ExecutionResult {
 }
 
 impl SubscriptionPlan {
-    /// The topic this subscription listens to.
+    /// The topic that this subscription listens to, or the key of the hash that it watches.
     ///
     /// # Errors
     ///
-    /// An argument or claim that a topic must not contain, or a field that no topic feeds.
-    pub fn topic(&self, claims: &JsonObject) -> Result<String, RenderError> {
-        match &self.field.feed {
-            Feed::Topic(feed) => {
-                feed.topic.render_topic(&TemplateScope { args: &self.arguments, claims, event: None })
-            }
-            Feed::Resolver | Feed::Version => {
-                Err(RenderError(format!("field \"{}\" is not fed by a topic", self.field.name)))
-            }
-        }
+    /// An argument or claim that a topic must not contain, or a field that no events feed.
+    pub fn address(&self, claims: &JsonObject) -> Result<String, RenderError> {
+        let Some(feed) = self.field.feed.events() else {
+            return Err(RenderError(format!("field \"{}\" is not fed by events", self.field.name)));
+        };
+        feed.address.render_topic(&TemplateScope { args: &self.arguments, claims, event: None })
     }
 
     /// What every subscription that must receive exactly the same bytes has in common, apart from the topic.
@@ -166,12 +168,47 @@ impl SubscriptionPlan {
     ///
     /// The payload cannot be this field's value at all: text for an object, say.
     pub fn project(&self, event: &Event, grants: Option<&dyn Grants>) -> Result<ExecutionResult, Malformed> {
-        let asking = Asking { arguments: &self.arguments, grants };
-        let mut projector = Projector::new(asking, self.selection.length.load(Ordering::Relaxed));
+        let mut projector = self.projector(grants);
         let data = projector.event(&self.selection, event)?;
+        Ok(self.finish(projector, data))
+    }
+
+    /// The result for an event after which a value was loaded: fields take from the value, and from the event what the value
+    /// lacks.
+    pub fn project_loaded(
+        &self,
+        event: &Event,
+        loaded: &Value,
+        grants: Option<&dyn Grants>,
+    ) -> ExecutionResult {
+        let mut projector = self.projector(grants);
+        let data = projector.loaded(&self.selection, loaded, event);
+        self.finish(projector, data)
+    }
+
+    /// The result for a value that came without an event, or for the reason why there is none.
+    pub fn answer(&self, value: Result<Value, GraphQLError>, grants: Option<&dyn Grants>) -> ExecutionResult {
+        let mut projector = self.projector(grants);
+        let data = projector.resolved(&self.selection, value.map(Resolved::Payload));
+        self.finish(projector, data)
+    }
+
+    /// For [`Overflow::Latest`](crate::Overflow::Latest): what the event is a newer state of. Without a key, or where the
+    /// event lacks it, all events are states of one thing.
+    pub fn state_key(&self, claims: &JsonObject, event: &Event) -> Option<String> {
+        let key = self.field.delivery.key.as_ref()?;
+        key.render(&TemplateScope { args: &self.arguments, claims, event: Some(event) }).ok()
+    }
+
+    fn projector<'a>(&'a self, grants: Option<&'a dyn Grants>) -> Projector<'a> {
+        let asking = Asking { arguments: &self.arguments, grants };
+        Projector::new(asking, self.selection.length.load(Ordering::Relaxed))
+    }
+
+    fn finish(&self, projector: Projector<'_>, data: Result<(), Nulled>) -> ExecutionResult {
         let result = projector.finish(data);
         self.selection.length.store(result.len().min(REMEMBERED_BYTES), Ordering::Relaxed);
-        Ok(ExecutionResult::new(result))
+        ExecutionResult::new(result)
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Projector<'a> {
     errors: Vec<GraphQLError>,
     /// The arguments of the root field, for `@from(argument)`, and who asks.
     asking: Asking<'a>,
+    /// What lies under the first object that is written: its fields take from here what that object lacks.
+    under: Option<&'a JsonObject>,
     /// Set while a value of another GraphQL API is written.
     upstream: Option<Reading>,
 }
@@ -58,7 +60,7 @@ impl<'a> Projector<'a> {
     pub(super) fn new(asking: Asking<'a>, length: usize) -> Self {
         let mut out = Vec::with_capacity(length);
         out.extend_from_slice(DATA);
-        Self { out, errors: Vec::new(), asking, upstream: None }
+        Self { out, errors: Vec::new(), asking, under: None, upstream: None }
     }
 
     /// Uses the arguments of another root field from here on.
@@ -106,6 +108,20 @@ impl<'a> Projector<'a> {
                 Ok(self.leaf(written, shape, &place))
             }
         }
+    }
+
+    /// Writes key and value of a root field for which a value was loaded after an event.
+    pub(super) fn loaded(
+        &mut self,
+        root: &RootSelection,
+        value: &Value,
+        event: &'a Event,
+    ) -> Result<(), Nulled> {
+        let place = self.root(root);
+        if value.is_object() {
+            self.under = event.json().and_then(Value::as_object);
+        }
+        self.value(&root.field.shape, value, &place)
     }
 
     /// Writes key and value of a root field that a resolver feeds.
@@ -204,6 +220,7 @@ impl<'a> Projector<'a> {
         keys: Keys,
         parent: &Place<'_>,
     ) -> Result<(), Nulled> {
+        let (asking, under) = (self.asking, self.under.take());
         self.out.push(b'{');
         for (index, field) in selection.fields.iter().enumerate() {
             if index > 0 {
@@ -217,13 +234,13 @@ impl<'a> Projector<'a> {
             let step = Step::Key(field.key.name());
             let place = Place { parent: Some(parent), step, owner: &selection.type_name, field };
             if !field.guards.is_empty()
-                && let Err(error) = self.check(field, object, keys, &place)
+                && let Err(error) = self.check(field, (object, under), keys, &place)
             {
                 self.deny(error, &place)?;
                 continue;
             }
             let value = match &self.upstream {
-                None => payload_value(&field.source, object, self.asking.arguments),
+                None => layered(&field.source, (object, under), asking.arguments),
                 Some(reading) => find(object, &keys.selected(&reading.private, field.key.name())),
             };
             self.value(&field.shape, value.unwrap_or(&Value::Null), &place)?;
@@ -236,15 +253,15 @@ impl<'a> Projector<'a> {
     fn check(
         &mut self,
         field: &Field,
-        object: &JsonObject,
+        layers: Layers<'_>,
         keys: Keys,
         place: &Place<'_>,
     ) -> Result<(), GraphQLError> {
         let asking = self.asking;
         let private = self.upstream.as_ref().map(|reading| reading.private.as_str());
         let parent = |field: &ParentField| match private {
-            None => payload_value(&field.source, object, asking.arguments),
-            Some(private) => object.get(&keys.parent(private, &field.name)),
+            None => layered(&field.source, layers, asking.arguments),
+            Some(private) => layers.0.get(&keys.parent(private, &field.name)),
         };
         let decision = field.guards.iter().try_for_each(|guard| guard.check(asking, &parent));
         if let Some(reading) = &mut self.upstream {
@@ -263,7 +280,7 @@ impl<'a> Projector<'a> {
     /// The type is what the object's `__typename` says, or the only possible one if it says nothing.
     fn concrete(&mut self, ty: &Abstract, object: &JsonObject, place: &Place<'_>) -> Result<(), Nulled> {
         let name = match &self.upstream {
-            None => object.get("__typename"),
+            None => object.get("__typename").or_else(|| self.under?.get("__typename")),
             Some(reading) => object.get(&typename_key(&reading.private)),
         };
         let of = match (name, &*ty.types) {
@@ -338,6 +355,15 @@ impl<'a> Projector<'a> {
         self.raw(b"null");
         Ok(())
     }
+}
+
+/// An object, and one that may lie under it.
+type Layers<'v> = (&'v JsonObject, Option<&'v JsonObject>);
+
+/// The value of a field in the first layer that has it.
+fn layered<'v>(source: &Source, layers: Layers<'v>, arguments: &'v JsonObject) -> Option<&'v Value> {
+    let (object, under) = layers;
+    payload_value(source, object, arguments).or_else(|| payload_value(source, under?, arguments))
 }
 
 impl Place<'_> {

@@ -163,7 +163,7 @@ impl Kind {
 /// The snake_case form of a field's name: `botId` is `bot_id`, `URLName` is `url_name`, `p95Latency` is `p95_latency`.
 ///
 /// A word begins at a capital after a small letter or digit, and at the last capital of several before a small letter.
-pub(super) fn snake_case(name: &str) -> String {
+pub(crate) fn snake_case(name: &str) -> String {
     let bytes = name.as_bytes();
     let mut snake = String::with_capacity(name.len() + 4);
     for (index, &byte) in bytes.iter().enumerate() {

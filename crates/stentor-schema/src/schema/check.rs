@@ -192,6 +192,7 @@ fn version_field() -> CheckedField {
         operation: OperationType::Query,
         name: VERSION_FIELD.to_string(),
         feed: Feed::Version,
+        load: None,
         guards: Vec::new(),
         tenant: None,
         public: true,

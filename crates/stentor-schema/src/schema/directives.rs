@@ -14,9 +14,10 @@ directive @delivery(buffer: Int, overflow: StentorOverflow, key: String) on FIEL
 directive @from(keys: [String!], argument: String) on FIELD_DEFINITION
 directive @hasScope(scope: String!, resource: String) repeatable on FIELD_DEFINITION
 directive @public on FIELD_DEFINITION
-directive @resolver on FIELD_DEFINITION
-directive @subscribe(topic: String!, where: String, until: String, idleTimeout: String) on FIELD_DEFINITION
+directive @resolver(onMissing: StentorOnMissing) on FIELD_DEFINITION
+directive @subscribe(topic: String, hash: String, where: String, until: String, idleTimeout: String) on FIELD_DEFINITION
 directive @tenant(argument: String, field: String) on FIELD_DEFINITION
+enum StentorOnMissing { SKIP COMPLETE }
 enum StentorOverflow { DROP_OLDEST DROP_NEWEST LATEST CLOSE }
 "#;
 
@@ -24,8 +25,8 @@ enum StentorOverflow { DROP_OLDEST DROP_NEWEST LATEST CLOSE }
 pub(super) const NAMES: [&str; 7] =
     ["delivery", "from", "hasScope", "public", "resolver", "subscribe", "tenant"];
 
-/// The name of the only type that they need.
-const OVERFLOW: &str = "StentorOverflow";
+/// The types that they need.
+const TYPES: [&str; 2] = ["StentorOnMissing", "StentorOverflow"];
 
 /// Definitions in the author's file that are supplied already.
 pub(super) fn collisions(document: &Document) -> Vec<Mistake> {
@@ -40,7 +41,7 @@ fn collision(definition: &Definition) -> Option<Mistake> {
         let message = format!("the directive `@{name}` is Stentor's own");
         return Some(Mistake::new(range, message).help("remove this definition: it is supplied"));
     }
-    if !directive && name == OVERFLOW {
+    if !directive && TYPES.contains(&name.as_str()) {
         let message = format!("the type name `{name}` is Stentor's own");
         return Some(Mistake::new(range, message).help("choose another name"));
     }
@@ -50,7 +51,7 @@ fn collision(definition: &Definition) -> Option<Mistake> {
 /// Takes away everything of [`DIRECTIVES`], definitions and applications.
 pub(super) fn hide(schema: &mut ApolloSchema) {
     schema.directive_definitions.retain(|name, _| !is_ours(name));
-    schema.types.shift_remove(OVERFLOW);
+    schema.types.retain(|name, _| !TYPES.contains(&name.as_str()));
     for definition in schema.types.values_mut() {
         match definition {
             ExtendedType::Object(object) if uses_ours(object.fields.values()) => {

@@ -3,6 +3,7 @@
 mod apollo;
 mod check;
 mod directives;
+mod feed;
 mod literal;
 mod reach;
 mod root;
@@ -20,7 +21,7 @@ use std::{
 use apollo_compiler::{ast::OperationType, validation::Valid};
 
 use crate::{
-    Diagnostics, Feed, RootField, ScopeGuard, ValueSource,
+    Diagnostics, HandlerKind, RootField, ScopeGuard, ValueSource,
     diagnostic::{Mistake, SourceFile},
     operation::DocumentCache,
 };
@@ -37,8 +38,8 @@ pub struct Schema {
     guards: scope_guard::FieldGuards,
     public: Valid<apollo_compiler::Schema>,
     file: SourceFile,
-    /// Where each `@resolver` field stands in the file, for [`Schema::require_resolvers`].
-    resolvers: Vec<ResolverField>,
+    /// Where each `@resolver` field stands in the file, for [`Schema::require_handlers`].
+    handlers: Vec<HandledField>,
     /// Documents that were valid for this schema.
     pub(crate) documents: DocumentCache,
 }
@@ -52,9 +53,10 @@ pub struct SchemaOptions {
     pub tenant_claim: Option<String>,
 }
 
-/// A field that only the embedding program can feed.
+/// A field that needs something of the embedding program.
 #[derive(Debug)]
-struct ResolverField {
+struct HandledField {
+    kind: HandlerKind,
     /// `Query.bots`, say.
     coordinate: String,
     range: std::ops::Range<usize>,
@@ -96,18 +98,14 @@ impl Schema {
 
     /// The mistake of a `@resolver` field that no program feeds: one diagnostic for each name that `provided` denies.
     ///
-    /// `provided` is asked for `Query.bots`, say: the operation's type and the field, whatever the root type's own name.
+    /// `provided` is asked for `Query.bots`, say, as [`RootField::coordinate`] names it.
     ///
     /// # Errors
     ///
-    /// The fields that lack a resolver.
-    pub fn require_resolvers(&self, provided: &dyn Fn(&str) -> bool) -> Result<(), Diagnostics> {
-        let mistakes: Vec<Mistake> = self
-            .resolvers
-            .iter()
-            .filter(|field| !provided(&field.coordinate))
-            .map(ResolverField::missing)
-            .collect();
+    /// The fields that lack what the program must give.
+    pub fn require_handlers(&self, provided: &dyn Fn(HandlerKind, &str) -> bool) -> Result<(), Diagnostics> {
+        let missing = self.handlers.iter().filter(|field| !provided(field.kind, &field.coordinate));
+        let mistakes: Vec<Mistake> = missing.map(HandledField::missing).collect();
         if mistakes.is_empty() { Ok(()) } else { Err(self.file.diagnostics(mistakes)) }
     }
 
@@ -127,7 +125,7 @@ impl Schema {
     }
 
     fn from_checked(checked: check::Checked, file: SourceFile) -> Self {
-        let resolvers = checked.fields.iter().filter_map(ResolverField::of).collect();
+        let handlers = checked.fields.iter().filter_map(HandledField::of).collect();
         let fields: Vec<_> = checked.fields.into_iter().map(|root| Arc::new(root.field)).collect();
         let mut by_name: HashMap<_, HashMap<_, _>> = HashMap::new();
         for field in &fields {
@@ -141,23 +139,27 @@ impl Schema {
             guards: checked.guards,
             public: checked.public,
             file,
-            resolvers,
+            handlers,
             documents: DocumentCache::default(),
         }
     }
 }
 
-impl ResolverField {
+impl HandledField {
     fn of(root: &root::CheckedField) -> Option<Self> {
-        matches!(root.field.feed, Feed::Resolver).then(|| Self {
-            coordinate: format!("{}.{}", root.field.operation.default_type_name(), root.field.name),
-            range: root.range.clone(),
-        })
+        let (field, range) = (&root.field, root.range.clone());
+        Some(Self { kind: field.handler()?, coordinate: field.coordinate(), range })
     }
 
     fn missing(&self) -> Mistake {
-        Mistake::new(self.range.clone(), format!("nothing resolves `{}`", self.coordinate)).help(format!(
-            "give the program that embeds Stentor a resolver of the name `{}`, or feed the field by a directive",
+        let verb = match self.kind {
+            HandlerKind::Load => "loads a value for",
+            HandlerKind::Resolver => "resolves",
+            HandlerKind::Stream => "streams",
+        };
+        Mistake::new(self.range.clone(), format!("nothing {verb} `{}`", self.coordinate)).help(format!(
+            "give the program that embeds Stentor {} of the name `{}`, or feed the field by a directive",
+            self.kind.noun(),
             self.coordinate
         ))
     }

@@ -1,6 +1,6 @@
 //! One root field: what its directives say, checked.
 
-use std::{collections::BTreeSet, ops::Range, time::Duration};
+use std::{collections::BTreeSet, ops::Range};
 
 use apollo_compiler::{
     Node, Schema as ApolloSchema,
@@ -14,7 +14,7 @@ use super::{
     scope_guard::{self, without_authentication},
 };
 use crate::{
-    Condition, Delivery, Feed, Overflow, RootField, ScopeGuard, Template, TenantGuard, TopicFeed,
+    Condition, Delivery, Feed, Overflow, RootField, ScopeGuard, Template, TenantGuard,
     diagnostic::{Mistake, SourceFile, suggestion},
     template::TemplateKind,
 };
@@ -35,17 +35,18 @@ pub(super) fn check(
 ) -> Result<CheckedField, Vec<Mistake>> {
     let mut checker = Checker { schema, file, options, operation, definition, mistakes: Vec::new() };
     let feed = checker.feed();
+    let load = checker.load();
     let guards = checker.guards();
     let tenant = checker.tenant();
     let public = checker.public();
-    let delivery = checker.delivery();
+    let delivery = checker.delivery(matches!(feed, Some(Feed::Hash(..))));
     checker.refuse_from();
     let range = checker.field_range();
     match feed {
         Some(feed) if checker.mistakes.is_empty() => {
             let claims = event_claims(&feed, &delivery, tenant.as_ref(), options);
             let name = definition.name.to_string();
-            let field = RootField { operation, name, feed, guards, tenant, public, delivery, claims };
+            let field = RootField { operation, name, feed, load, guards, tenant, public, delivery, claims };
             Ok(CheckedField { field, range })
         }
         _ => Err(checker.mistakes),
@@ -75,9 +76,9 @@ fn event_claims(
     options: &SchemaOptions,
 ) -> BTreeSet<String> {
     let mut claims = BTreeSet::new();
-    if let Feed::Topic(topic) = feed {
-        claims.extend(topic.topic.claims().map(str::to_owned));
-        let conditions = topic.filter.iter().chain(&topic.until);
+    if let Some(events) = feed.events() {
+        claims.extend(events.address.claims().map(str::to_owned));
+        let conditions = events.filter.iter().chain(&events.until);
         claims.extend(conditions.flat_map(Condition::claims).map(str::to_owned));
     }
     claims.extend(delivery.key.iter().flat_map(Template::claims).map(str::to_owned));
@@ -86,69 +87,16 @@ fn event_claims(
     claims
 }
 
-struct Checker<'a> {
-    schema: &'a ApolloSchema,
+pub(super) struct Checker<'a> {
+    pub(super) schema: &'a ApolloSchema,
     file: &'a SourceFile,
     options: &'a SchemaOptions,
-    operation: OperationType,
-    definition: &'a FieldDefinition,
-    mistakes: Vec<Mistake>,
+    pub(super) operation: OperationType,
+    pub(super) definition: &'a FieldDefinition,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
 impl<'a> Checker<'a> {
-    fn feed(&mut self) -> Option<Feed> {
-        let subscribe = self.directive("subscribe");
-        let resolver = self.directive("resolver");
-        match (subscribe, resolver) {
-            (Some(_), Some(resolver)) => {
-                let message = format!("`{}` is fed twice", self.definition.name);
-                self.refuse(name_range(resolver), message, "keep either `@subscribe` or `@resolver`")
-            }
-            (Some(subscribe), None) if self.operation != OperationType::Subscription => {
-                let mistake = misplaced(subscribe, "fields of Subscription")
-                    .help("this field is answered once: feed it by `@resolver`");
-                self.mistakes.push(mistake);
-                None
-            }
-            (Some(subscribe), None) => self.topic_feed(subscribe).map(Feed::Topic),
-            (None, Some(_)) => Some(Feed::Resolver),
-            (None, None) => {
-                let help = match self.operation {
-                    OperationType::Subscription => {
-                        "add `@subscribe(topic: \"…\")`, or `@resolver` if the embedding program feeds it"
-                    }
-                    _ => "add `@resolver`: the embedding program answers it",
-                };
-                self.refuse(self.field_range(), format!("nothing feeds `{}`", self.definition.name), help)
-            }
-        }
-    }
-
-    fn topic_feed(&mut self, subscribe: &'a Node<Directive>) -> Option<TopicFeed> {
-        let topic = self.template(subscribe, "topic", TemplateKind::Topic);
-        let filter = self.condition(subscribe, "where");
-        let until = self.condition(subscribe, "until");
-        let idle_timeout = self.idle_timeout(subscribe);
-        Some(TopicFeed { topic: topic?, filter, until, idle_timeout })
-    }
-
-    fn idle_timeout(&mut self, subscribe: &'a Node<Directive>) -> Option<Duration> {
-        let literal = self.literal(subscribe, "idleTimeout")?;
-        let Some(duration) = parse_duration(literal.text) else {
-            let message = format!("`{}` is not a duration", literal.text);
-            return self.refuse(
-                literal.range,
-                message,
-                "write a whole number and its unit: `500ms`, `30s`, `10m`, `1h`, `7d`",
-            );
-        };
-        if duration < SHORTEST_IDLE_TIMEOUT || duration > LONGEST_IDLE_TIMEOUT {
-            let message = format!("an idle timeout of `{}` is out of range", literal.text);
-            return self.refuse(literal.range, message, "choose one from `1s` to `7d`");
-        }
-        Some(duration)
-    }
-
     fn guards(&mut self) -> Vec<ScopeGuard> {
         let definition = self.definition;
         definition.directives.get_all("hasScope").filter_map(|directive| self.guard(directive)).collect()
@@ -237,8 +185,10 @@ impl<'a> Checker<'a> {
         true
     }
 
-    fn delivery(&mut self) -> Delivery {
-        let mut delivery = Delivery { buffer: None, overflow: Overflow::default(), key: None };
+    /// Of a hash only the latest value counts, so that is what its mailboxes keep unless the author says otherwise.
+    fn delivery(&mut self, hash: bool) -> Delivery {
+        let default = if hash { Overflow::Latest } else { Overflow::default() };
+        let mut delivery = Delivery { buffer: None, overflow: default, key: None };
         let Some(directive) = self.directive("delivery") else { return delivery };
         if self.operation != OperationType::Subscription {
             let mistake =
@@ -247,7 +197,7 @@ impl<'a> Checker<'a> {
             return delivery;
         }
         delivery.buffer = self.buffer(directive);
-        delivery.overflow = overflow(directive);
+        delivery.overflow = overflow(directive).unwrap_or(default);
         delivery.key = self.delivery_key(directive, delivery.overflow);
         delivery
     }
@@ -302,7 +252,7 @@ impl<'a> Checker<'a> {
         None
     }
 
-    fn template(
+    pub(super) fn template(
         &mut self,
         directive: &'a Node<Directive>,
         argument: &str,
@@ -313,7 +263,7 @@ impl<'a> Checker<'a> {
         self.located(&literal, parsed)
     }
 
-    fn condition(&mut self, directive: &'a Node<Directive>, argument: &str) -> Option<Condition> {
+    pub(super) fn condition(&mut self, directive: &'a Node<Directive>, argument: &str) -> Option<Condition> {
         let literal = self.literal(directive, argument)?;
         let compiled = Condition::compile(literal.text, &self.scope(true));
         self.located(&literal, compiled)
@@ -340,15 +290,15 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn directive(&self, name: &str) -> Option<&'a Node<Directive>> {
+    pub(super) fn directive(&self, name: &str) -> Option<&'a Node<Directive>> {
         self.definition.directives.get(name)
     }
 
-    fn literal(&self, directive: &'a Node<Directive>, argument: &str) -> Option<Literal<'a>> {
+    pub(super) fn literal(&self, directive: &'a Node<Directive>, argument: &str) -> Option<Literal<'a>> {
         Literal::of(given(directive, argument)?, self.file)
     }
 
-    fn refuse<T>(
+    pub(super) fn refuse<T>(
         &mut self,
         range: Range<usize>,
         message: impl Into<String>,
@@ -358,40 +308,23 @@ impl<'a> Checker<'a> {
         None
     }
 
-    fn field_range(&self) -> Range<usize> {
+    pub(super) fn field_range(&self) -> Range<usize> {
         self.definition.name.location().map(|span| span.offset()..span.end_offset()).unwrap_or_default()
     }
 }
 
 /// An argument that is there and not null.
-fn given<'a>(directive: &'a Node<Directive>, argument: &str) -> Option<&'a Node<Value>> {
+pub(super) fn given<'a>(directive: &'a Node<Directive>, argument: &str) -> Option<&'a Node<Value>> {
     directive.specified_argument_by_name(argument).filter(|value| !value.is_null())
 }
 
-fn overflow(directive: &Node<Directive>) -> Overflow {
-    match given(directive, "overflow").and_then(|value| value.as_enum()).map(|name| name.as_str()) {
-        Some("CLOSE") => Overflow::Close,
-        Some("DROP_NEWEST") => Overflow::DropNewest,
-        Some("LATEST") => Overflow::Latest,
+fn overflow(directive: &Node<Directive>) -> Option<Overflow> {
+    Some(match given(directive, "overflow")?.as_enum()?.as_str() {
+        "CLOSE" => Overflow::Close,
+        "DROP_NEWEST" => Overflow::DropNewest,
+        "LATEST" => Overflow::Latest,
         _ => Overflow::DropOldest,
-    }
+    })
 }
 
-/// `500ms`, `30s`, `10m`, `1h`, `7d`.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let unit_start = text.find(|character: char| !character.is_ascii_digit())?;
-    let (count, unit) = text.split_at(unit_start);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    Some(Duration::from_millis(count.parse::<u64>().ok()?.checked_mul(milliseconds)?))
-}
-
-const SHORTEST_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
-const LONGEST_IDLE_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const LARGEST_BUFFER: u32 = 100_000;

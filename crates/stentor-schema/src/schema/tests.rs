@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::{Bindings, Event, JsonObject, Overflow, TemplateScope};
+use crate::{Bindings, Event, Feed, JsonObject, Load, OnMissing, Overflow, TemplateScope};
 
 const EVERYTHING: &str = include_str!("../../tests/data/valid/everything.graphql");
 
@@ -52,10 +52,46 @@ fn directives_become_root_fields() {
 }
 
 #[test]
+fn a_resolver_beside_a_topic_is_a_load() {
+    let schema = parse(EVERYTHING);
+    let load = |name| subscription(&schema, name).load;
+    assert_eq!(load("document"), Some(Load { on_missing: OnMissing::Skip }));
+    assert_eq!(load("owned"), Some(Load { on_missing: OnMissing::Complete }));
+    assert_eq!((load("made"), load("bare")), (None, None));
+}
+
+#[test]
+fn of_a_hash_the_latest_value_waits_unless_the_file_says_otherwise() {
+    let schema = parse(EVERYTHING);
+    let progress = subscription(&schema, "progress");
+    assert!(matches!(&progress.feed, Feed::Hash(feed, _) if feed.until.is_some() && feed.filter.is_some()));
+    assert_eq!(progress.delivery.overflow, Overflow::Latest);
+    let schema = parse(
+        r#"type Subscription {
+            a: A @subscribe(hash: "a") @delivery(buffer: 2)
+            b: A @subscribe(hash: "b") @delivery(overflow: DROP_OLDEST)
+            c: A @subscribe(topic: "c") @delivery(buffer: 2)
+        }
+        type A { a: Int }"#,
+    );
+    let overflow = |name| subscription(&schema, name).delivery.overflow;
+    assert_eq!(
+        [overflow("a"), overflow("b"), overflow("c")],
+        [Overflow::Latest, Overflow::DropOldest, Overflow::DropOldest]
+    );
+}
+
+#[test]
 fn fields_come_in_the_order_of_the_file() {
     let schema = parse(EVERYTHING);
     let order: Vec<_> = schema.fields().map(|field| field.name.as_str()).collect();
-    assert_eq!(order, ["bots", "version", "rename", "bare", "bot", "things", "latest", "made"]);
+    assert_eq!(
+        order,
+        [
+            "bots", "version", "rename", "bare", "bot", "things", "latest", "made", "progress", "document",
+            "owned"
+        ]
+    );
 }
 
 #[test]
@@ -132,8 +168,8 @@ fn an_author_may_have_a_field_named_stentor() {
 #[test]
 fn resolvers_that_nobody_provides_are_told_at_their_fields() {
     let schema = parse(EVERYTHING);
-    assert!(schema.require_resolvers(&|_| true).is_ok());
-    let told = schema.require_resolvers(&|name| name == "Query.bots").unwrap_err();
+    assert!(schema.require_handlers(&|_, _| true).is_ok());
+    let told = schema.require_handlers(&|_, name| name == "Query.bots").unwrap_err();
     let messages: Vec<_> =
         told.0.iter().map(|diagnostic| (diagnostic.message.as_str(), diagnostic.line)).collect();
     assert_eq!(
@@ -141,7 +177,9 @@ fn resolvers_that_nobody_provides_are_told_at_their_fields() {
         [
             ("nothing resolves `Query.version`", 9),
             ("nothing resolves `Mutation.rename`", 13),
-            ("nothing resolves `Subscription.made`", 37),
+            ("nothing streams `Subscription.made`", 37),
+            ("nothing loads a value for `Subscription.document`", 41),
+            ("nothing loads a value for `Subscription.owned`", 42),
         ]
     );
 }

@@ -171,7 +171,7 @@ fn a_topic_is_rendered_from_arguments_and_claims() {
         r#"type Subscription { bot(id: ID!): String @subscribe(topic: "org:{{ claims.org }}:bot:{{ args.id }}") }"#,
     );
     let plan = crate::support::subscription(&schema, "subscription { bot(id: 7) }", json!({}));
-    assert_eq!(plan.topic(&object(json!({"org": "o1"}))).as_deref(), Ok("org:o1:bot:7"));
-    assert!(plan.topic(&object(json!({}))).is_err());
-    assert!(plan.topic(&object(json!({"org": "a:b"}))).is_err());
+    assert_eq!(plan.address(&object(json!({"org": "o1"}))).as_deref(), Ok("org:o1:bot:7"));
+    assert!(plan.address(&object(json!({}))).is_err());
+    assert!(plan.address(&object(json!({"org": "a:b"}))).is_err());
 }

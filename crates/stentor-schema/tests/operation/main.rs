@@ -5,6 +5,7 @@ mod audiences;
 mod forward;
 mod guards;
 mod limits;
+mod loaded;
 mod nulls;
 mod random;
 mod refusals;
