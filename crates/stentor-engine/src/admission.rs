@@ -56,7 +56,7 @@ impl Guards {
             match AssertUnwindSafe(guard.check(call)).catch_unwind().await {
                 Ok(outcome) => outcome?,
                 Err(_) => {
-                    tracing::error!(field = coordinate(field), "a guard panicked; its field was refused");
+                    tracing::error!(field = field.coordinate(), "a guard panicked; its field was refused");
                     let message = "the field could not be guarded";
                     return Err(GraphQLError::new(ErrorCode::InternalServerError, message));
                 }
@@ -85,7 +85,7 @@ impl Guards {
         if self.0.is_empty() {
             return &[];
         }
-        self.0.get(&coordinate(field)).map(Vec::as_slice).unwrap_or_default()
+        self.0.get(&field.coordinate()).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
@@ -93,9 +93,4 @@ impl fmt::Debug for Guards {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
     }
-}
-
-/// `Query.bots`, say: the operation's type and the field, whatever the root type's own name.
-pub(crate) fn coordinate(field: &RootField) -> String {
-    format!("{}.{}", field.operation.default_type_name(), field.name)
 }

@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
 use stentor_auth::Principal;
-use stentor_broker::{Broker, PublishError};
+use stentor_broker::{Broker, HashError, HashStore, PublishError};
 use stentor_schema::{ExecutionResult, GraphQLError, Operation, Request, RootPlan, Schema};
 use tokio::sync::Semaphore;
 
@@ -26,6 +26,8 @@ pub struct EngineConfig {
     pub schema: Schema,
     /// Where events come from.
     pub broker: Arc<dyn Broker>,
+    /// Where hashes are.
+    pub hashes: Arc<dyn HashStore>,
     /// What answers the schema's `@resolver` fields.
     pub resolvers: Resolvers,
     /// What the embedding program asks before a root field is used.
@@ -43,6 +45,7 @@ pub struct EngineConfig {
 pub(crate) struct Parts {
     pub(crate) schema: Schema,
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) hashes: Arc<dyn HashStore>,
     pub(crate) answering: Arc<Answering>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
@@ -60,16 +63,35 @@ impl Engine {
     ///
     /// Outside a tokio runtime.
     pub fn start(config: EngineConfig) -> Self {
-        let EngineConfig { schema, broker, resolvers, guards, limits, metrics, authentication, shards } =
-            config;
+        let EngineConfig {
+            schema,
+            broker,
+            hashes,
+            resolvers,
+            guards,
+            limits,
+            metrics,
+            authentication,
+            shards,
+        } = config;
         let metrics = Arc::new(metrics);
         let shards =
             shards.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let hub = Hub::start(&broker, &limits, &metrics, shards);
+        let hub = Hub::start(&broker, &hashes, &limits, &metrics, shards);
         let answering = Arc::new(Answering { resolvers, guards, authentication });
         let requests = Arc::new(Semaphore::new(limits.requests));
         let admissions = Arc::new(Semaphore::new(limits.requests));
-        Self(Arc::new(Parts { schema, broker, answering, limits, metrics, hub, requests, admissions }))
+        Self(Arc::new(Parts {
+            schema,
+            broker,
+            hashes,
+            answering,
+            limits,
+            metrics,
+            hub,
+            requests,
+            admissions,
+        }))
     }
 
     /// Begins a connection; `number` names it in the log.
@@ -121,6 +143,15 @@ impl Engine {
         self.0.broker.publish(topic, payload).await
     }
 
+    /// Sets fields of a hash, whose other fields stay, for every node's subscribers of `key`.
+    ///
+    /// # Errors
+    ///
+    /// As [`HashStore::write`].
+    pub async fn set_hash(&self, key: &str, fields: &[(String, String)]) -> Result<(), HashError> {
+        self.0.hashes.write(key, fields).await
+    }
+
     /// The schema it serves.
     pub fn schema(&self) -> &Schema {
         &self.0.schema
@@ -129,6 +160,11 @@ impl Engine {
     /// The broker it listens to.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.0.broker
+    }
+
+    /// The hash store that it watches.
+    pub fn hashes(&self) -> &Arc<dyn HashStore> {
+        &self.0.hashes
     }
 
     /// What it counts.

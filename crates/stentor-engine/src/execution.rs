@@ -9,7 +9,6 @@ use stentor_schema::{ErrorCode, ExecutionResult, Feed, GraphQLError, Resolved, R
 
 use crate::{
     Call, Guards, Resolvers,
-    admission::coordinate,
     guard::{Holder, authorize},
 };
 
@@ -74,7 +73,7 @@ impl Answering {
         if matches!(call.field.feed, Feed::Version) {
             return Ok(Value::from(env!("CARGO_PKG_VERSION")).into());
         }
-        let coordinate = coordinate(&call.field);
+        let coordinate = call.field.coordinate();
         let used = Call { arguments: Arc::clone(&call.arguments), principal: principal.cloned() };
         let answer = self.resolvers.answer(&coordinate, call, used);
         match AssertUnwindSafe(answer).catch_unwind().await {

@@ -17,6 +17,7 @@ mod outbox;
 mod resolver;
 mod running;
 mod session;
+mod stream;
 
 pub use admission::{Guard, Guards};
 pub use delivery::{Delivery, Summary};
@@ -24,5 +25,7 @@ pub use engine::{Engine, EngineConfig};
 pub use gap::{Gap, GapReason};
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use resolver::{Call, Forwarder, Resolver, ResolverError, Resolvers};
+pub use resolver::{
+    Call, Forwarder, LoadCall, Loader, Resolver, ResolverError, Resolvers, Streamer, ValueStream,
+};
 pub use session::{OperationId, Session};

@@ -25,6 +25,12 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Events of one topic among those; more are a gap of that topic.
     pub topic_queue_events: usize,
+    /// Loads in flight; one more waits, and with it its audience. A sixteenth of them at most is of one audience.
+    pub loads: usize,
+    /// Events of one audience that wait for their values; more are a gap of its members.
+    pub load_queue: usize,
+    /// How long a load may take; longer is a field error.
+    pub load_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -45,6 +51,9 @@ impl Default for Limits {
             queue_events: 65_536,
             queue_bytes: 64 << 20,
             topic_queue_events: 16_384,
+            loads: 256,
+            load_queue: 256,
+            load_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -143,6 +143,11 @@ impl Mailbox {
         matches!(self.waiting, Waiting::Nothing)
     }
 
+    /// Whether an event more may wait, of whatever size it is.
+    pub(crate) fn has_room(&self) -> bool {
+        self.fits(1, self.capacity.bytes)
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

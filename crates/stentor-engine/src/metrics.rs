@@ -11,10 +11,15 @@ const REASONS: [GapReason; 4] =
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(crate) operations: Gauge,
+    pub(crate) streams: Gauge,
     pub(crate) topics: Gauge,
+    pub(crate) hashes: Gauge,
     pub(crate) audiences: Gauge,
     pub(crate) events: Counter,
+    pub(crate) hash_values: Counter,
     pub(crate) executions: Counter,
+    pub(crate) loads: Counter,
+    pub(crate) load_errors: Counter,
     /// For the connection's driver: results handed to sockets.
     pub deliveries: Counter,
     pub(crate) malformed: Counter,
@@ -44,12 +49,20 @@ impl Metrics {
         };
         Self {
             operations: gauge("stentor_operations", "Operations that are running."),
+            streams: gauge("stentor_streams", "Streams of the embedding program, one for each subscription."),
             topics: gauge("stentor_topics", "Topics that this node listens to."),
+            hashes: gauge("stentor_hashes", "Hash keys that this node watches."),
             audiences: gauge("stentor_audiences", "Audiences: groups that receive the same bytes."),
             events: counter("stentor_events_total", "Events that came from the broker."),
+            hash_values: counter("stentor_hash_values_total", "Values of hashes that came from the store."),
             executions: counter(
                 "stentor_executions_total",
                 "Times an event was filtered and projected for an audience.",
+            ),
+            loads: counter("stentor_loads_total", "Values loaded after events, once for each audience."),
+            load_errors: counter(
+                "stentor_load_errors_total",
+                "Loads that failed, panicked or took too long.",
             ),
             deliveries: counter("stentor_deliveries_total", "Results handed to connections."),
             malformed: counter("stentor_malformed_total", "Events that could not be decoded or projected."),

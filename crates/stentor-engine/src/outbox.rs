@@ -54,6 +54,8 @@ struct Schedule {
     /// When the first lone gap must be told.
     gap_deadline: Option<Instant>,
     waker: Option<Waker>,
+    /// The task that filled the mailbox which was read just now.
+    filler: Option<Waker>,
     /// Something was added that the connection's task does not know of.
     news: bool,
 }
@@ -151,6 +153,23 @@ impl Outbox {
         });
     }
 
+    /// Ready once an event more may wait for the operation; until then the task of `context` is woken when its mailbox is
+    /// read. For an operation that has ended that is never.
+    pub(crate) fn poll_room(&self, id: OperationId, context: &Context<'_>) -> Poll<()> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(place) = state.place(id) else { return Poll::Pending };
+        let running = &mut state.operations[place].1;
+        // Where other operations fill the connection, one that has nothing waiting is not woken by its reader: it goes on, and
+        // its overflow decides.
+        let shared = running.mailbox.is_empty() || state.schedule.bytes < self.bytes_limit;
+        if running.ending.is_none() && running.mailbox.has_room() && shared {
+            return Poll::Ready(());
+        }
+        running.filler = Some(context.waker().clone());
+        Poll::Pending
+    }
+
     /// What a command to the hub holds until it has been carried out.
     pub(crate) fn ticket(&self) -> Arc<()> {
         Arc::clone(&self.commands)
@@ -201,6 +220,11 @@ impl Outbox {
         let mut state = self.state.lock();
         while let Some(id) = state.schedule.ready.pop_front() {
             if let Some(delivery) = self.take(&mut state, id, now) {
+                let filler = state.schedule.filler.take();
+                drop(state);
+                if let Some(filler) = filler {
+                    filler.wake();
+                }
                 return Poll::Ready(delivery);
             }
         }
@@ -271,6 +295,7 @@ impl Outbox {
             && let Some(item) = running.mailbox.take()
         {
             schedule.bytes -= item.result.bytes().len();
+            schedule.filler = running.filler.take();
             running.gaps = item.gaps;
             running.held = Some(item.result);
         }

@@ -1,6 +1,6 @@
 //! One operation, as its connection sees it: [`Running`].
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Waker};
 
 use stentor_schema::{ExecutionResult, GraphQLError};
 use tokio::time::Instant;
@@ -23,6 +23,8 @@ pub(crate) struct Running {
     pub(crate) held: Option<ExecutionResult>,
     pub(crate) liveness: Liveness,
     pub(crate) ending: Option<Ending>,
+    /// The task that fills the mailbox, while it waits for room.
+    pub(crate) filler: Option<Waker>,
     /// Whether it stands among those that are ready.
     pub(crate) listed: bool,
     /// When its losses were last logged.
@@ -39,6 +41,7 @@ impl Running {
             held: None,
             liveness: Liveness::Waiting,
             ending: None,
+            filler: None,
             listed: false,
             logged: None,
         }

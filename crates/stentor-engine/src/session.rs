@@ -17,12 +17,14 @@ use tokio::{
 };
 
 use crate::{
-    Delivery, Engine, Summary,
+    Call, Delivery, Engine, Summary,
     execution::Order,
     guard::authorize,
     hub::{Entry, Member},
     mailbox::Capacity,
+    membership::Address,
     outbox::Outbox,
+    stream::Streaming,
 };
 
 /// An operation of one connection. Ids count up and are never used again on it.
@@ -35,7 +37,8 @@ pub struct Session {
     engine: Engine,
     outbox: Arc<Outbox>,
     principal: Option<Arc<Principal>>,
-    /// Queries and mutations under way, and subscriptions whose guards are asked; one that has joined has no task.
+    /// Queries, mutations and streams under way, and subscriptions whose guards are asked; one that has joined an audience
+    /// has no task.
     tasks: Vec<(OperationId, JoinHandle<()>)>,
 }
 
@@ -154,47 +157,74 @@ impl Session {
         if self.engine.0.answering.authentication {
             authorize(&field, &plan.arguments, self.principal.as_deref())?;
         }
-        if !matches!(field.feed, Feed::Topic(_)) {
-            return Err(GraphQLError::new(ErrorCode::InternalServerError, "nothing feeds this field"));
-        }
-        let claims = self.shared_claims(&plan);
-        let topic =
-            plan.topic(&claims).map_err(|error| GraphQLError::new(ErrorCode::BadUserInput, error.0))?;
-        let limits = &self.engine.0.limits;
-        let capacity = Capacity {
-            events: field.delivery.buffer.unwrap_or(limits.mailbox_events),
-            bytes: limits.mailbox_bytes,
-            overflow: field.delivery.overflow,
+        let address: fn(Arc<str>) -> Address = match field.feed {
+            Feed::Hash(..) => Address::Hash,
+            Feed::Topic(_) => Address::Topic,
+            Feed::Resolver => return self.stream(id, plan),
+            Feed::Version => return Err(unfed()),
         };
-        self.outbox.open(id, field.name.as_str().into(), capacity);
+        let claims = self.shared_claims(&plan);
+        let name =
+            plan.address(&claims).map_err(|error| GraphQLError::new(ErrorCode::BadUserInput, error.0))?;
+        let resolvers = &self.engine.0.answering.resolvers;
+        let loader = match field.load {
+            Some(_) => Some(Arc::clone(resolvers.loader(&field.coordinate()).ok_or_else(unfed)?)),
+            None => None,
+        };
+        self.open(id, &plan);
         let member = Member { outbox: Arc::clone(&self.outbox), operation: id };
         let principal = self.principal.clone().filter(|_| plan.is_guarded());
-        let entry = Entry { topic, plan, claims, tenants: self.tenants(), principal };
+        let address = address(name.into());
+        let entry = Entry { address, plan, claims, tenants: self.tenants(), principal, loader };
         if self.engine.0.answering.guards.guard(&field) {
-            self.admit(id, entry, member);
+            let (engine, principal) = (self.engine.clone(), self.principal.clone());
+            self.spawn(id, async move {
+                match engine.admit(&entry.plan, principal.as_ref()).await {
+                    Ok(()) => engine.0.hub.join(entry, member),
+                    Err(refused) => member.outbox.fail(id, vec![refused]),
+                }
+            });
         } else {
             self.engine.0.hub.join(entry, member);
         }
         Ok(())
     }
 
-    /// Lets a subscription join once the program's guards say yes. They may wait, and nothing else waits for them.
-    fn admit(&mut self, id: OperationId, entry: Entry, member: Member) {
-        let (engine, principal) = (self.engine.clone(), self.principal.clone());
-        let patience = engine.0.limits.request_timeout;
+    /// Starts a subscription that the embedding program feeds: it has a task, as it has a stream of its own.
+    fn stream(&mut self, id: OperationId, plan: SubscriptionPlan) -> Result<(), GraphQLError> {
+        let parts = &self.engine.0;
+        let streamer = parts.answering.resolvers.streamer(&plan.field.coordinate()).ok_or_else(unfed)?;
+        let streamer = Arc::clone(streamer);
+        self.open(id, &plan);
+        let call = Call { arguments: Arc::clone(&plan.arguments), principal: self.principal.clone() };
+        let streaming = Streaming {
+            claims: self.shared_claims(&plan),
+            principal: self.principal.clone().filter(|_| plan.is_guarded()),
+            plan,
+            outbox: Arc::clone(&self.outbox),
+            operation: id,
+            patience: parts.limits.request_timeout,
+            open: parts.metrics.streams.clone(),
+        };
+        let engine = self.engine.clone();
         self.spawn(id, async move {
-            let parts = &engine.0;
-            let work = async {
-                let _permit = parts.admissions.acquire().await;
-                let (field, arguments) = (&entry.plan.field, &entry.plan.arguments);
-                parts.answering.guards.admit(field, arguments, principal.as_ref()).await
-            };
-            match timeout(patience, work).await {
-                Ok(Ok(())) => parts.hub.join(entry, member),
-                Ok(Err(refused)) => member.outbox.fail(id, vec![refused]),
-                Err(_) => member.outbox.fail(id, vec![too_slow()]),
+            match engine.admit(&streaming.plan, call.principal.as_ref()).await {
+                Ok(()) => streaming.run(streamer, call).await,
+                Err(refused) => streaming.outbox.fail(id, vec![refused]),
             }
         });
+        Ok(())
+    }
+
+    /// Makes room for what a subscription delivers.
+    fn open(&self, id: OperationId, plan: &SubscriptionPlan) {
+        let (limits, delivery) = (&self.engine.0.limits, &plan.field.delivery);
+        let capacity = Capacity {
+            events: delivery.buffer.unwrap_or(limits.mailbox_events),
+            bytes: limits.mailbox_bytes,
+            overflow: delivery.overflow,
+        };
+        self.outbox.open(id, plan.field.name.as_str().into(), capacity);
     }
 
     /// The claims that are part of the audience's key, as far as the principal has them.
@@ -214,6 +244,25 @@ impl Session {
     }
 }
 
+impl Engine {
+    /// Asks the program's guards before a subscription. They may wait, and nothing else waits for them.
+    async fn admit(
+        &self,
+        plan: &SubscriptionPlan,
+        principal: Option<&Arc<Principal>>,
+    ) -> Result<(), GraphQLError> {
+        let parts = &self.0;
+        if !parts.answering.guards.guard(&plan.field) {
+            return Ok(());
+        }
+        let work = async {
+            let _permit = parts.admissions.acquire().await;
+            parts.answering.guards.admit(&plan.field, &plan.arguments, principal).await
+        };
+        timeout(parts.limits.request_timeout, work).await.unwrap_or_else(|_| Err(too_slow()))
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.stop_all();
@@ -225,6 +274,10 @@ const ONE_RESULT: Capacity = Capacity { events: 1, bytes: usize::MAX, overflow: 
 
 /// Joining and leaving of one connection that the hub has not got round to: more than any client has a use for.
 const MAX_COMMANDS: usize = 4_096;
+
+fn unfed() -> GraphQLError {
+    error(ErrorCode::InternalServerError, "nothing feeds this field")
+}
 
 fn broken() -> GraphQLError {
     error(ErrorCode::InternalServerError, "the operation could not be run")

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use stentor_broker::{Broker, BrokerState, MemoryBroker, PublishError, Sink};
+use stentor_broker::{Broker, BrokerState, MemoryBroker, MemoryHashStore, PublishError, Sink};
 use stentor_engine::{
     Call, Delivery, Engine, EngineConfig, Guard, Guards, Limits, Metrics, OperationId, Resolver,
     ResolverError, Resolvers, Session,
@@ -229,6 +229,7 @@ impl World {
         let engine = Engine::start(EngineConfig {
             schema,
             broker: Arc::new(WatchedBroker(MemoryBroker::new(), Arc::clone(&subscribed))),
+            hashes: Arc::new(MemoryHashStore::new()),
             resolvers,
             guards,
             limits,

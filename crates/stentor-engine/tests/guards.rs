@@ -13,7 +13,7 @@ use bytes::Bytes;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde_json::{Value, json};
 use stentor_auth::Principal;
-use stentor_broker::{Broker, MemoryBroker};
+use stentor_broker::{Broker, MemoryBroker, MemoryHashStore};
 use stentor_engine::{
     Delivery, Engine, EngineConfig, Guards, Limits, Metrics, OperationId, Resolvers, Session,
 };
@@ -168,6 +168,7 @@ impl World {
         let engine = Engine::start(EngineConfig {
             schema,
             broker: Arc::new(broker.clone()),
+            hashes: Arc::new(MemoryHashStore::new()),
             resolvers: Resolvers::default(),
             guards: Guards::default(),
             limits: Limits::default(),

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use stentor_auth::Principal;
 use stentor_broker::{
-    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, PublishError, Sink,
+    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, MemoryHashStore, PublishError,
+    Sink,
 };
 use stentor_engine::{
     Call, Delivery, Engine, EngineConfig, Guards, Limits, Metrics, OperationId, Resolver, ResolverError,
@@ -56,6 +57,7 @@ fn engine(broker: Arc<dyn Broker>) -> Engine {
     Engine::start(EngineConfig {
         schema,
         broker,
+        hashes: Arc::new(MemoryHashStore::new()),
         resolvers,
         guards: Guards::default(),
         limits: Limits::default(),

@@ -69,10 +69,10 @@ impl Event {
     }
 
     /// The payload as one JSON value: text is a string.
-    pub fn to_json(&self) -> Value {
-        match &self.payload {
-            Payload::Json(json) => json.clone(),
-            Payload::Text(text) => Value::from(text.as_str()),
+    pub fn into_json(self) -> Value {
+        match self.payload {
+            Payload::Json(json) => json,
+            Payload::Text(text) => Value::String(text),
         }
     }
 

@@ -14,7 +14,7 @@ use stentor_auth::{HmacVerifier, JwtConfig, Principal, TokenError, TokenVerifier
 use stentor_broker::{Broker, HashStore};
 use stentor_engine::{Engine, EngineConfig, Guards, Limits, Resolvers};
 use stentor_protocol::CloseCode;
-use stentor_schema::{OperationLimits, RootField, Schema, SchemaOptions, suggestion};
+use stentor_schema::{Feed, HandlerKind, OperationLimits, RootField, Schema, SchemaOptions, suggestion};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -31,7 +31,6 @@ use crate::{
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) engine: Engine,
-    pub(crate) hashes: Arc<dyn HashStore>,
     pub(crate) origins: Origins,
     pub(crate) connections: Arc<Connections>,
     /// HTTP requests that may be worked on at a time.
@@ -51,6 +50,7 @@ pub(crate) struct App {
 #[derive(Debug, Default)]
 pub(crate) struct Additions {
     pub(crate) broker: Option<Arc<dyn Broker>>,
+    pub(crate) hashes: Option<Arc<dyn HashStore>>,
     pub(crate) resolvers: Resolvers,
     pub(crate) guards: Guards,
 }
@@ -64,16 +64,19 @@ impl App {
         additions: Additions,
     ) -> Result<Self, BuildError> {
         let schema = check_schema(&config, sdl, file, &additions)?;
-        let Additions { broker, resolvers, guards } = additions;
+        let Additions { broker, hashes, resolvers, guards } = additions;
         let verifier = config.auth.as_ref().map(|auth| verifier(auth, &schema)).transpose()?;
-        let Opened { broker, hashes } = match broker {
+        let opened = match broker {
             Some(broker) => Opened { broker, ..Opened::memory() },
             None => open(&config).await?,
         };
+        let Opened { broker, hashes: beside } = opened;
+        let hashes = hashes.unwrap_or(beside);
         let telemetry = Telemetry::new();
         let engine = Engine::start(EngineConfig {
             schema,
             broker,
+            hashes,
             resolvers,
             guards,
             limits: engine_limits(&config),
@@ -84,7 +87,6 @@ impl App {
         let connections = Connections::new(config.limits.connections, telemetry.connections.clone());
         Ok(Self {
             engine,
-            hashes,
             origins: Origins::new(&config.allowed_origins),
             connections: Arc::new(connections),
             http_requests: Semaphore::new(config.limits.http_requests),
@@ -174,35 +176,53 @@ pub(crate) fn check_schema(
         tenant_claim: config.auth.as_ref().and_then(|auth| auth.tenant_claim.clone()),
     };
     let schema = Schema::parse(sdl, file, &options)?;
-    schema.require_resolvers(&|coordinate| resolvers.contains(coordinate))?;
-    let known: Vec<_> = schema.fields().map(|field| coordinate(field)).collect();
-    if let Some(stream) = resolvers.coordinates().find(|given| given.starts_with("Subscription.")) {
-        return Err(BuildError::SubscriptionResolver(stream.to_owned()));
+    schema.require_handlers(&|kind, coordinate| resolvers.contains(kind, coordinate))?;
+    for (kind, given) in resolvers.coordinates() {
+        check_handler(&schema, kind, given)?;
     }
-    if let Some(stray) = resolvers.coordinates().find(|given| !known.iter().any(|field| field == given)) {
-        return Err(BuildError::UnknownField(stray.to_owned()));
+    for given in additions.guards.coordinates() {
+        if find_field(&schema, "a guard", given)?.public {
+            return Err(BuildError::PublicGuard(given.to_owned()));
+        }
     }
-    check_guards(&schema, &additions.guards)?;
     Ok(schema)
 }
 
-fn check_guards(schema: &Schema, guards: &Guards) -> Result<(), BuildError> {
-    for given in guards.coordinates() {
-        match schema.fields().find(|field| coordinate(field) == given) {
-            Some(field) if field.public => return Err(BuildError::PublicGuard(given.to_owned())),
-            Some(_) => {}
-            None => {
-                let known: Vec<_> = schema.fields().map(|field| coordinate(field)).collect();
-                let help = suggestion(given, known.iter().map(String::as_str)).unwrap_or_default();
-                return Err(BuildError::UnknownGuard { coordinate: given.to_owned(), help });
-            }
+/// Whether the field takes what was given for it.
+fn check_handler(schema: &Schema, kind: HandlerKind, given: &str) -> Result<(), BuildError> {
+    let field = find_field(schema, kind.noun(), given)?;
+    let help = match (field.handler(), &field.feed) {
+        (Some(taken), _) if taken == kind => return Ok(()),
+        (Some(taken @ HandlerKind::Load), _) => {
+            format!("which takes {}: give it with `Builder::load`", taken.noun())
         }
-    }
-    Ok(())
+        (Some(taken @ HandlerKind::Resolver), _) => {
+            format!("which takes {}: give it with `Builder::resolver`", taken.noun())
+        }
+        (Some(taken @ HandlerKind::Stream), _) => {
+            format!("which takes {}: give it with `Builder::stream`", taken.noun())
+        }
+        (None, Feed::Topic(_)) => {
+            "which @subscribe feeds: leave it out, or add @resolver to load a value after each event"
+                .to_owned()
+        }
+        (None, _) => "which is fed without it: leave it out".to_owned(),
+    };
+    Err(BuildError::MisplacedHandler { given: kind.noun(), coordinate: given.to_owned(), help })
 }
 
-fn coordinate(field: &RootField) -> String {
-    format!("{}.{}", field.operation.default_type_name(), field.name)
+fn find_field<'a>(
+    schema: &'a Schema,
+    what: &'static str,
+    coordinate: &str,
+) -> Result<&'a RootField, BuildError> {
+    let named = |field: &&Arc<RootField>| field.coordinate() == coordinate;
+    if let Some(field) = schema.fields().find(named) {
+        return Ok(field);
+    }
+    let known: Vec<_> = schema.fields().map(|field| field.coordinate()).collect();
+    let help = suggestion(coordinate, known.iter().map(String::as_str)).unwrap_or_default();
+    Err(BuildError::UnknownField { given: what, coordinate: coordinate.to_owned(), help })
 }
 
 pub(crate) fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn TokenVerifier>, BuildError> {
@@ -239,6 +259,9 @@ fn engine_limits(config: &Config) -> Limits {
         queue_events: limits.queue_events,
         queue_bytes: limits.queue_bytes.get(),
         topic_queue_events: limits.topic_queue_events,
+        loads: limits.loads,
+        load_queue: limits.load_queue,
+        load_timeout: limits.load_timeout.get(),
     }
 }
 

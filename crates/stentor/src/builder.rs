@@ -1,15 +1,16 @@
 //! How a server is put together: [`Builder`].
 
-use std::{future::Future, io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
+use futures_util::Stream;
 use serde::{Serialize, de::DeserializeOwned};
 use stentor_auth::SecretError;
-use stentor_broker::{Broker, ConfigError as BrokerConfigError, NotReady};
+use stentor_broker::{Broker, ConfigError as BrokerConfigError, HashStore, NotReady};
 use stentor_engine::ResolverError;
 use stentor_schema::{Diagnostics, Forwarded, Projected};
 
 use crate::{
-    Call, Stentor,
+    Call, Load, Stentor,
     app::{Additions, App, check_schema, verifier},
     broker::redis_config,
     config::Config,
@@ -54,15 +55,21 @@ pub enum BuildError {
     /// A guard was given for a `@public` field.
     #[error("a guard was given for {0}, which is @public: take away one of them")]
     PublicGuard(String),
-    /// A resolver was given for a field of Subscription.
-    #[error("a resolver was given for {0}; feed it with @subscribe(topic), and publish its events")]
-    SubscriptionResolver(String),
-    /// A resolver was given for a field that the schema does not have.
-    #[error("a resolver was given for {0}, which the schema does not have")]
-    UnknownField(String),
-    /// A guard was given for a field that the schema does not have.
-    #[error("a guard was given for {coordinate}, which the schema does not have; {help}")]
-    UnknownGuard {
+    /// A handler was given for a field that takes none, or one of another kind.
+    #[error("{given} was given for {coordinate}, {help}")]
+    MisplacedHandler {
+        /// What was given, `a resolver` say.
+        given: &'static str,
+        /// The field that was named.
+        coordinate: String,
+        /// What the field takes, and how to give it.
+        help: String,
+    },
+    /// A handler was given for a field that the schema does not have.
+    #[error("{given} was given for {coordinate}, which the schema does not have; {help}")]
+    UnknownField {
+        /// What was given, `a resolver` say.
+        given: &'static str,
         /// The field that was named.
         coordinate: String,
         /// The nearest name, or those there are.
@@ -85,7 +92,15 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self
     }
 
-    /// A broker of the program's own instead of the configured one.
+    /// A hash store of the program's own instead of the configured one.
+    #[must_use]
+    pub fn hash_store(mut self, store: impl HashStore) -> Self {
+        self.additions.hashes = Some(Arc::new(store));
+        self
+    }
+
+    /// A broker of the program's own instead of the configured one. Without a [hash store](Self::hash_store) beside it,
+    /// hashes live in this process's memory.
     #[must_use]
     pub fn broker(mut self, broker: impl Broker) -> Self {
         self.additions.broker = Some(Arc::new(broker));
@@ -134,7 +149,104 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         F: Fn(A, Call<S>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<T, ResolverError>> + Send + 'static,
     {
-        self.additions.resolvers.insert(coordinate, Handler::new(self.state.clone(), handler));
+        let handler: Handler<S, A, T, F> = Handler::new(self.state.clone(), handler);
+        self.additions.resolvers.insert(coordinate, handler);
+        self
+    }
+
+    /// What feeds a Subscription field that bears `@resolver` alone, `"Subscription.ticks"` say: an async function from the
+    /// field's arguments to a stream of its values.
+    ///
+    /// Each subscription has a stream of its own, since it is told who asks: that is work for each subscriber, where events of
+    /// a topic are work once for all that share them. The stream is dropped as soon as the subscription ends, and paused while
+    /// the subscription's mailbox is full. An `Err` from it is an error of the field in one result, and the stream goes on; its end
+    /// completes the subscription, and a panic ends it with an error. The function has `limits.request_timeout`, the stream
+    /// all the time it wants.
+    ///
+    /// ```
+    /// use futures_util::{Stream, stream};
+    /// use stentor::{Call, ResolverError, Stentor};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Count { to: u32 }
+    ///
+    /// async fn count(
+    ///     count: Count,
+    ///     _: Call,
+    /// ) -> Result<impl Stream<Item = Result<u32, ResolverError>> + Send + 'static, ResolverError> {
+    ///     Ok(stream::iter((1..=count.to).map(Ok)))
+    /// }
+    ///
+    /// # fn main() -> Result<(), stentor::BuildError> {
+    /// Stentor::builder()
+    ///     .schema("type Subscription { count(to: Int!): Int! @resolver }")
+    ///     .stream("Subscription.count", count)
+    ///     .check()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stream<A, T, V, F, R>(mut self, coordinate: &str, handler: F) -> Self
+    where
+        A: DeserializeOwned + Send + 'static,
+        T: Serialize + Send + 'static,
+        V: Stream<Item = Result<T, ResolverError>> + Send + 'static,
+        F: Fn(A, Call<S>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<V, ResolverError>> + Send + 'static,
+    {
+        let handler: Handler<S, A, (T, V), F> = Handler::new(self.state.clone(), handler);
+        self.additions.resolvers.insert_streamer(coordinate, handler);
+        self
+    }
+
+    /// What loads the value after each event of a Subscription field that bears `@subscribe(topic)` and `@resolver`,
+    /// `"Subscription.documentUpdates"` say: an async function from the field's arguments and the event to a value, or to
+    /// `None` when there is none.
+    ///
+    /// It is called once for each event and all subscriptions that share it, so it is not told who asks. The value lies over
+    /// the event. Loads of one audience overlap, their results leave in the order of the events. It has
+    /// `limits.load_timeout`; a failure is an error of the field in that one result.
+    ///
+    /// ```
+    /// use std::{collections::HashMap, sync::Arc};
+    ///
+    /// use stentor::{Load, ResolverError, Stentor};
+    ///
+    /// #[derive(Clone, serde::Serialize)]
+    /// struct Document { id: String, status: String }
+    /// type Documents = Arc<HashMap<String, Document>>;
+    ///
+    /// async fn document(
+    ///     _: serde_json::Value,
+    ///     load: Load<Documents>,
+    /// ) -> Result<Option<Document>, ResolverError> {
+    ///     let id: String = load.event()?; // the bare id is all that publishers send
+    ///     Ok(load.state().get(&id).cloned())
+    /// }
+    ///
+    /// # fn main() -> Result<(), stentor::BuildError> {
+    /// Stentor::builder()
+    ///     .schema(r#"
+    ///         type Subscription {
+    ///             documentUpdates(tenantId: String!): Document!
+    ///                 @subscribe(topic: "documents:{{ args.tenantId }}") @resolver
+    ///         }
+    ///         type Document { id: ID! status: String! }
+    ///     "#)
+    ///     .state(Documents::default())
+    ///     .load("Subscription.documentUpdates", document)
+    ///     .check()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn load<A, T, F, R>(mut self, coordinate: &str, handler: F) -> Self
+    where
+        A: DeserializeOwned + Send + 'static,
+        T: Serialize + Send + 'static,
+        F: Fn(A, Load<S>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Option<T>, ResolverError>> + Send + 'static,
+    {
+        let handler: Handler<S, A, T, F> = Handler::new(self.state.clone(), handler);
+        self.additions.resolvers.insert_loader(coordinate, handler);
         self
     }
 

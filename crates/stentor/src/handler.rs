@@ -1,11 +1,15 @@
-//! Functions of the embedding program as the engine calls them, and what they are given: [`Call`].
+//! Functions of the embedding program as the engine calls them, and what they are given: [`Call`], [`Load`].
 
 use std::{marker::PhantomData, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+use futures_util::{Stream, StreamExt};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IntoDeserializer},
+};
 use serde_json::{Map, Value};
 use stentor_auth::Principal;
-use stentor_engine::{Forwarder, Guard, Resolver, ResolverError};
+use stentor_engine::{Forwarder, Guard, Loader, Resolver, ResolverError, Streamer, ValueStream};
 use stentor_schema::{ErrorCode, Forwarded, Projected};
 
 /// One use of a field, as the handler of the field sees it; `S` is the [state](crate::Builder::state) of the program.
@@ -29,6 +33,44 @@ impl<S> Call<S> {
     /// As [`principal`](Self::principal), for who keeps it.
     pub fn shared_principal(&self) -> Option<&Arc<Principal>> {
         self.call.principal.as_ref()
+    }
+
+    /// What [`Builder::state`](crate::Builder::state) was given.
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+}
+
+/// One event for which a value is to be loaded, as the handler of the field sees it.
+///
+/// It does not say who asks: the value is for everyone who subscribed with these arguments.
+#[derive(Clone, Debug)]
+pub struct Load<S = ()> {
+    call: stentor_engine::LoadCall,
+    state: S,
+}
+
+impl<S> Load<S> {
+    /// The field's coerced arguments, as they are before they become the handler's own type.
+    pub fn arguments(&self) -> &Map<String, Value> {
+        &self.call.arguments
+    }
+
+    /// The event: an object or a list from JSON, or a string from a payload that is text.
+    ///
+    /// # Errors
+    ///
+    /// It is no `E`. To fail with this is right: clients are told that the event was not as expected, and nothing more.
+    pub fn event<E: DeserializeOwned>(&self) -> Result<E, ResolverError> {
+        let event = &self.call.event;
+        let read = match (event.json(), event.text()) {
+            (Some(json), _) => E::deserialize(json),
+            (None, text) => E::deserialize(text.unwrap_or_default().into_deserializer()),
+        };
+        read.map_err(|error: serde_json::Error| {
+            tracing::debug!(%error, "an event is not what its load takes");
+            ResolverError::new(ErrorCode::FieldError, "the event is not as expected")
+        })
     }
 
     /// What [`Builder::state`](crate::Builder::state) was given.
@@ -93,6 +135,41 @@ where
         call: stentor_engine::Call,
     ) -> Result<Projected, ResolverError> {
         (self.function)(forwarded, Call { call, state: self.state.clone() }).await
+    }
+}
+
+#[async_trait::async_trait]
+impl<S, A, T, F, R> Loader for Handler<S, A, T, F>
+where
+    S: Clone + Send + Sync + 'static,
+    A: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+    F: Fn(A, Load<S>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Option<T>, ResolverError>> + Send + 'static,
+{
+    async fn load(&self, call: stentor_engine::LoadCall) -> Result<Option<Value>, ResolverError> {
+        let arguments = typed(&call.arguments)?;
+        let load = Load { call, state: self.state.clone() };
+        let value = (self.function)(arguments, load).await?;
+        value.map(|value| untyped(&value)).transpose()
+    }
+}
+
+#[async_trait::async_trait]
+impl<S, A, T, V, F, R> Streamer for Handler<S, A, (T, V), F>
+where
+    S: Clone + Send + Sync + 'static,
+    A: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+    V: Stream<Item = Result<T, ResolverError>> + Send + 'static,
+    F: Fn(A, Call<S>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<V, ResolverError>> + Send + 'static,
+{
+    async fn stream(&self, call: stentor_engine::Call) -> Result<ValueStream, ResolverError> {
+        let arguments = typed(&call.arguments)?;
+        let call = Call { call, state: self.state.clone() };
+        let stream = (self.function)(arguments, call).await?;
+        Ok(Box::pin(stream.map(|value| untyped(&value?))))
     }
 }
 

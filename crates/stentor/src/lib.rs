@@ -27,6 +27,7 @@ mod builder;
 pub mod config;
 mod handler;
 mod hangup;
+mod hash;
 mod http;
 mod publisher;
 mod server;
@@ -36,7 +37,8 @@ mod websocket;
 
 pub use stentor_auth::{Principal, sign_hs256};
 pub use stentor_broker::{
-    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, HashError, MemoryBroker, PublishError, Sink,
+    Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, HashError, HashEvent, HashSink, HashStore,
+    HashTooLarge, HashValue, MemoryBroker, MemoryHashStore, PublishError, Sink,
 };
 pub use stentor_engine::ResolverError;
 pub use stentor_schema::{ErrorCode, Forwarded, GraphQLError, PathSegment, Projected};
@@ -47,7 +49,7 @@ pub const DIRECTIVES: &[&str] = stentor_schema::Schema::DIRECTIVES;
 pub use crate::{
     builder::{BuildError, Builder},
     config::Config,
-    handler::Call,
+    handler::{Call, Load},
     publisher::{Publisher, PublisherError},
     stentor::Stentor,
 };

@@ -115,7 +115,7 @@ async fn drain(app: &App) {
         Ok(()) => tracing::info!("drained"),
         Err(_) => tracing::warn!(timeout = ?config.timeout.get(), "some clients were dropped"),
     }
-    app.hashes.close().await;
+    app.engine.hashes().close().await;
     app.engine.broker().close().await;
 }
 

@@ -5,10 +5,10 @@ use std::{future::Future, io, sync::Arc};
 use axum::Router;
 use bytes::Bytes;
 use serde::Serialize;
-use stentor_broker::PublishError;
+use stentor_broker::{HashError, PublishError};
 use tokio::net::TcpListener;
 
-use crate::{Builder, app::App, config::Config, http, server};
+use crate::{Builder, app::App, config::Config, hash::texts, http, server};
 
 /// A GraphQL subscription server. A handle: clones share.
 #[derive(Clone, Debug)]
@@ -59,6 +59,38 @@ impl Stentor {
     pub async fn publish<T: Serialize + ?Sized>(&self, topic: &str, event: &T) -> Result<(), PublishError> {
         let payload = serde_json::to_vec(event).map_err(|error| PublishError::NotSent(error.to_string()))?;
         self.0.engine.publish(topic, Bytes::from(payload)).await
+    }
+
+    /// Sets fields of the hash `key`, as HSET does: its other fields stay. Subscribers of the hash on every node see the value
+    /// after the change.
+    ///
+    /// `fields` is a struct or a map. Text is written as it is, numbers and booleans as text, lists and objects as JSON; a null
+    /// is refused.
+    ///
+    /// # Errors
+    ///
+    /// The fields have no text, or as [`HashStore::write`](crate::HashStore::write).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use stentor::Stentor;
+    /// #[derive(serde::Serialize)]
+    /// struct Progress { stage: &'static str, progress: f64 }
+    ///
+    /// let stentor = Stentor::builder()
+    ///     .schema(r#"
+    ///         type Subscription { progress(id: ID!): Progress! @subscribe(hash: "progress:{{ args.id }}") }
+    ///         type Progress { stage: String! progress: Float! }
+    ///     "#)
+    ///     .build()
+    ///     .await?;
+    /// stentor.set_hash("progress:42", &Progress { stage: "retrieving", progress: 0.25 }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn set_hash<T: Serialize + ?Sized>(&self, key: &str, fields: &T) -> Result<(), HashError> {
+        self.0.engine.set_hash(key, &texts(fields)?).await
     }
 
     /// The configuration it was built with.

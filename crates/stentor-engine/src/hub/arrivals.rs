@@ -10,10 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use stentor_broker::{BrokerEvent, Sink};
+use stentor_broker::{BrokerEvent, HashEvent, HashSink, HashValue, Sink};
 use tokio::sync::Notify;
 
-use super::command::{Command, Ticket};
+use super::{
+    command::{Command, Ticket},
+    load::Loaded,
+};
 use crate::{Gap, Limits};
 
 /// Room for arrivals that a drained queue keeps; what a larger burst needed is given back.
@@ -43,18 +46,20 @@ pub(crate) struct QueueLimits {
 pub(crate) enum Arrival {
     Command(Command, Ticket),
     Event(Arc<TopicInlet>, TopicEvent),
+    Loaded(Box<Loaded>),
 }
 
-/// What happened on a topic.
+/// What happened on a topic, or to a hash.
 #[derive(Debug)]
 pub(crate) enum TopicEvent {
     Gap(Gap),
     Message(Bytes),
     Refused(String),
     Subscribed,
+    Value(Arc<HashValue>),
 }
 
-/// One topic, as its shard's queue knows it.
+/// One topic or hash, as its shard's queue knows it.
 #[derive(Debug)]
 pub(crate) struct TopicInlet {
     pub(crate) id: u64,
@@ -62,6 +67,8 @@ pub(crate) struct TopicInlet {
     waiting: AtomicUsize,
     /// Where messages that are refused now are counted: at a place in the queue behind everything of this topic.
     refused: Mutex<Option<Marker>>,
+    /// The value of a hash that waits: a newer one takes its place, so that no more than one does.
+    value: Mutex<Option<Arc<HashValue>>>,
 }
 
 /// A place in the queue where messages were refused.
@@ -86,6 +93,8 @@ enum Queued {
     Arrival(Arrival),
     /// Messages of this topic were refused here; their number may still grow until the entry is taken out.
     Refused(Arc<TopicInlet>, Arc<AtomicU64>),
+    /// The value of this hash.
+    Value(Arc<TopicInlet>),
 }
 
 impl Arrivals {
@@ -98,6 +107,12 @@ impl Arrivals {
         queue.commands += 1;
         queue.queued.push_back(Queued::Arrival(Arrival::Command(command, ticket)));
         drop(queue);
+        self.news.notify_one();
+    }
+
+    /// Takes the outcome of a load. As many come as were started.
+    pub(super) fn loaded(&self, loaded: Loaded) {
+        self.queue.lock().queued.push_back(Queued::Arrival(Arrival::Loaded(Box::new(loaded))));
         self.news.notify_one();
     }
 
@@ -136,6 +151,10 @@ impl Arrivals {
                 let gap = TopicEvent::Gap(Gap { dropped, reason: crate::GapReason::Source });
                 Some(Arrival::Event(inlet, gap))
             }
+            Some(Queued::Value(inlet)) => {
+                let value = inlet.value.lock().take()?;
+                Some(Arrival::Event(inlet, TopicEvent::Value(value)))
+            }
             None => {
                 if queue.queued.capacity() > KEPT_CAPACITY {
                     queue.queued = VecDeque::new();
@@ -162,6 +181,15 @@ impl Arrivals {
         self.news.notify_one();
     }
 
+    fn accept_value(&self, inlet: &Arc<TopicInlet>, value: Arc<HashValue>) {
+        let mut queue = self.queue.lock();
+        if inlet.value.lock().replace(value).is_none() {
+            queue.queued.push_back(Queued::Value(Arc::clone(inlet)));
+            drop(queue);
+            self.news.notify_one();
+        }
+    }
+
     fn is_full(&self, queue: &Queue, inlet: &TopicInlet, size: usize) -> bool {
         queue.events >= self.limits.events
             || queue.bytes + size > self.limits.bytes
@@ -184,11 +212,11 @@ impl Queue {
 
 impl TopicInlet {
     pub(crate) fn new(id: u64) -> Self {
-        Self { id, waiting: AtomicUsize::new(0), refused: Mutex::new(None) }
+        Self { id, waiting: AtomicUsize::new(0), refused: Mutex::new(None), value: Mutex::new(None) }
     }
 }
 
-/// What the broker holds of a topic: its way into the queue.
+/// What the broker holds of a topic, and the store of a hash: its way into the queue.
 pub(crate) struct TopicSink {
     pub(crate) inlet: Arc<TopicInlet>,
     pub(crate) arrivals: Arc<Arrivals>,
@@ -201,6 +229,18 @@ impl Sink for TopicSink {
             BrokerEvent::Message(payload) => TopicEvent::Message(payload),
             BrokerEvent::Refused(text) => TopicEvent::Refused(text),
             BrokerEvent::Subscribed => TopicEvent::Subscribed,
+        };
+        self.arrivals.accept(&self.inlet, event);
+    }
+}
+
+impl HashSink for TopicSink {
+    fn deliver(&self, event: HashEvent) {
+        let event = match event {
+            HashEvent::Gap { reason } => TopicEvent::Gap(Gap { dropped: None, reason: reason.into() }),
+            HashEvent::Refused(text) => TopicEvent::Refused(text),
+            HashEvent::Value(value) => return self.arrivals.accept_value(&self.inlet, value),
+            HashEvent::Watching => TopicEvent::Subscribed,
         };
         self.arrivals.accept(&self.inlet, event);
     }
@@ -220,7 +260,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::membership::{AudienceKey, MemberId};
+    use crate::membership::{Address, AudienceKey, MemberId};
 
     fn queue(events: usize, bytes: usize, topic_events: usize) -> Arc<Arrivals> {
         Arc::new(Arrivals::new(QueueLimits { events, bytes, topic_events }))
@@ -231,7 +271,7 @@ mod tests {
     }
 
     fn send(sink: &TopicSink, text: &str) {
-        sink.deliver(BrokerEvent::Message(text.to_owned().into()));
+        Sink::deliver(sink, BrokerEvent::Message(text.to_owned().into()));
     }
 
     /// Everything that waits, as `topic:text` or `topic:-lost`.
@@ -247,8 +287,27 @@ mod tests {
             Arrival::Event(inlet, TopicEvent::Gap(gap)) => {
                 format!("{}:-{}", inlet.id, gap.dropped.unwrap_or(0))
             }
+            Arrival::Event(inlet, TopicEvent::Value(value)) => {
+                format!("{}={}", inlet.id, value.get("stage").unwrap_or_default())
+            }
             other => format!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn of_the_values_of_a_hash_only_the_newest_waits_at_the_place_of_the_first() {
+        let arrivals = queue(100, 1_000, 100);
+        let (one, other) = (sink(&arrivals, 1), sink(&arrivals, 2));
+        let value = |stage: &str| HashEvent::Value(Arc::new(HashValue::new([("stage", stage)]).unwrap()));
+        for _ in 0..1_000 {
+            HashSink::deliver(&one, value("a"));
+        }
+        HashSink::deliver(&other, value("x"));
+        HashSink::deliver(&one, value("b"));
+        assert_eq!(arrivals.queue.lock().queued.len(), 2);
+        assert_eq!(drain(&arrivals), ["1=b", "2=x"]);
+        HashSink::deliver(&one, value("c"));
+        assert_eq!(drain(&arrivals), ["1=c"]);
     }
 
     #[test]
@@ -285,8 +344,8 @@ mod tests {
         for text in ["a", "lost"] {
             send(&topic, text);
         }
-        let (topic_name, audience, ticket) = ("t".into(), AudienceKey([0; 32]), Arc::default());
-        arrivals.command(Command::Leave { topic: topic_name, audience, member: MemberId(1) }, ticket);
+        let (address, audience, ticket) = (Address::Topic("t".into()), AudienceKey([0; 32]), Arc::default());
+        arrivals.command(Command::Leave { address, audience, member: MemberId(1) }, ticket);
         for text in ["lost", "lost"] {
             send(&topic, text);
         }

@@ -1,13 +1,13 @@
 //! What a shard is told to do: [`Command`].
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use stentor_auth::Principal;
 use stentor_schema::{JsonObject, SubscriptionPlan};
 
 use crate::{
-    OperationId,
-    membership::{AudienceKey, MemberId},
+    Loader, OperationId,
+    membership::{Address, AudienceKey, MemberId},
     outbox::Outbox,
 };
 
@@ -15,16 +15,15 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Command {
     Join(Box<Join>),
-    Leave { topic: Arc<str>, audience: AudienceKey, member: MemberId },
+    Leave { address: Address, audience: AudienceKey, member: MemberId },
 }
 
 /// Held by every command under way of one connection, so that they can be counted.
 pub(crate) type Ticket = Arc<()>;
 
 /// A subscription that enters an audience.
-#[derive(Debug)]
 pub(super) struct Join {
-    pub(super) topic: Arc<str>,
+    pub(super) address: Address,
     pub(super) audience: AudienceKey,
     pub(super) id: MemberId,
     pub(super) member: Member,
@@ -32,6 +31,13 @@ pub(super) struct Join {
     pub(super) claims: JsonObject,
     pub(super) tenants: Vec<String>,
     pub(super) principal: Option<Arc<Principal>>,
+    pub(super) loader: Option<Arc<dyn Loader>>,
+}
+
+impl fmt::Debug for Join {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Join").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// One subscription in an audience: its connection, and which of its operations.

@@ -7,6 +7,7 @@ mod arrivals;
 mod audience;
 mod command;
 mod idle;
+mod load;
 mod shard;
 mod topic;
 
@@ -19,18 +20,20 @@ use std::{
 };
 
 use stentor_auth::Principal;
-use stentor_broker::Broker;
+use stentor_broker::{Broker, HashStore};
 use stentor_schema::{JsonObject, SubscriptionPlan};
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use self::{
     arrivals::Arrivals,
     command::{Command, Join, Ticket},
+    load::{LoadLimits, LoadRunner},
+    shard::Shard,
 };
 use crate::{
-    Limits, Metrics,
+    Limits, Loader, Metrics,
     guard::Holder,
-    membership::{AudienceKey, MemberId, Membership},
+    membership::{Address, AudienceKey, MemberId, Membership},
 };
 
 pub(crate) use command::Member;
@@ -46,7 +49,7 @@ pub(crate) struct Hub {
 
 /// What a subscription brings with it when it joins.
 pub(crate) struct Entry {
-    pub(crate) topic: String,
+    pub(crate) address: Address,
     pub(crate) plan: SubscriptionPlan,
     /// The claims that are part of the audience's key.
     pub(crate) claims: JsonObject,
@@ -54,57 +57,64 @@ pub(crate) struct Entry {
     pub(crate) tenants: Vec<String>,
     /// Who asks, if anything below the root is guarded.
     pub(crate) principal: Option<Arc<Principal>>,
+    /// What loads the value after each event, for a field that has a load.
+    pub(crate) loader: Option<Arc<dyn Loader>>,
 }
 
 impl Hub {
     /// Starts `shards` tasks on the current runtime.
     pub(crate) fn start(
         broker: &Arc<dyn Broker>,
+        hashes: &Arc<dyn HashStore>,
         limits: &Limits,
         metrics: &Arc<Metrics>,
         shards: usize,
     ) -> Self {
         let queues: Box<[_]> = (0..shards).map(|_| Arc::new(Arrivals::new(limits.queue(shards)))).collect();
-        let tasks = queues
-            .iter()
-            .map(|queue| {
-                let shard = shard::Shard::new(Arc::clone(broker), Arc::clone(queue), Arc::clone(metrics));
-                tokio::spawn(shard.run())
-            })
-            .collect();
+        let permits = Arc::new(Semaphore::new(limits.loads));
+        let start = |queue| {
+            let runner = LoadRunner {
+                permits: Arc::clone(&permits),
+                limits: limits.loads_of_one(),
+                arrivals: Arc::clone(queue),
+                metrics: Arc::clone(metrics),
+            };
+            tokio::spawn(Shard::new(Arc::clone(broker), Arc::clone(hashes), runner).run())
+        };
+        let tasks = queues.iter().map(start).collect();
         Self { shards: queues, tasks, hasher: RandomState::new(), next_member: AtomicU64::new(0) }
     }
 
     /// Puts a subscription into the audience it belongs to, unless it has ended. What it hears reaches its outbox.
     pub(crate) fn join(&self, entry: Entry, member: Member) {
-        let Entry { topic, plan, claims, tenants, principal } = entry;
-        let topic: Arc<str> = topic.into();
+        let Entry { address, plan, claims, tenants, principal, loader } = entry;
         let holder = principal.as_deref().map(Holder);
         let key = plan.audience_key(&claims, holder.as_ref().map(Holder::grants));
         let audience = AudienceKey(blake3::hash(key.as_bytes()).into());
         let id = MemberId(self.next_member.fetch_add(1, Ordering::Relaxed));
-        let membership = Membership { topic: Arc::clone(&topic), audience, member: id };
+        let membership = Membership { address: address.clone(), audience, member: id };
         if !member.outbox.set_membership(member.operation, membership) {
             return;
         }
         let ticket = member.outbox.ticket();
         let (outbox, operation) = (Arc::clone(&member.outbox), member.operation);
-        let join = Join { topic: Arc::clone(&topic), audience, id, member, plan, claims, tenants, principal };
-        self.queue(&topic).command(Command::Join(Box::new(join)), ticket);
+        let (queue, place) = (self.queue(&address), address.clone());
+        let join = Join { address, audience, id, member, plan, claims, tenants, principal, loader };
+        queue.command(Command::Join(Box::new(join)), ticket);
         // Where it joins from a task, its connection may have ended it meanwhile, and told to leave before the join.
         if !outbox.runs(operation) {
-            self.leave(Membership { topic, audience, member: id }, outbox.ticket());
+            self.leave(Membership { address: place, audience, member: id }, outbox.ticket());
         }
     }
 
     pub(crate) fn leave(&self, membership: Membership, ticket: Ticket) {
-        let Membership { topic, audience, member } = membership;
-        let queue = self.queue(&topic);
-        queue.command(Command::Leave { topic, audience, member }, ticket);
+        let Membership { address, audience, member } = membership;
+        let queue = self.queue(&address);
+        queue.command(Command::Leave { address, audience, member }, ticket);
     }
 
-    fn queue(&self, topic: &str) -> &Arrivals {
-        let place = self.hasher.hash_one(topic) as usize % self.shards.len();
+    fn queue(&self, address: &Address) -> &Arrivals {
+        let place = self.hasher.hash_one(address) as usize % self.shards.len();
         &self.shards[place]
     }
 }
@@ -116,3 +126,14 @@ impl Drop for Hub {
         }
     }
 }
+
+impl Limits {
+    /// The bounds of one audience's loads.
+    fn loads_of_one(&self) -> LoadLimits {
+        let in_flight = self.loads.div_ceil(AUDIENCE_SHARE).min(self.load_queue).max(1);
+        LoadLimits { waiting: self.load_queue, in_flight, timeout: self.load_timeout }
+    }
+}
+
+/// One audience has at most one load of so many that may be in flight, so that a slow one leaves room to others.
+const AUDIENCE_SHARE: usize = 16;

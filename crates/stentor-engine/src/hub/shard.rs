@@ -7,20 +7,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use stentor_broker::Broker;
+use stentor_broker::{Broker, HashStore, HashValue};
 use stentor_schema::{ErrorCode, Event};
 use tokio::time::Instant;
 
 use super::{
     arrivals::{Arrival, Arrivals, TopicEvent, TopicInlet, TopicSink},
-    audience::{Audience, Verdict},
+    audience::{Audience, EVERYONE, Verdict},
     command::{Command, Join},
     idle::IdleDeadlines,
+    load::{LoadRunner, Loaded, Place},
     topic::{Fault, Seat, Topic},
 };
 use crate::{
-    Gap, Metrics,
-    membership::{AudienceKey, MemberId},
+    Gap,
+    membership::{Address, AudienceKey, MemberId},
 };
 
 /// Deliveries after which the shard lets connections write before it goes on; it does so at once when a mailbox is
@@ -28,34 +29,37 @@ use crate::{
 /// no two messages would leave in one write.
 const DELIVERIES_BEFORE_PAUSE: usize = 4_096;
 
-/// Topics, their audiences, and the queue that moves them.
+/// Topics and hashes, their audiences, and the queue that moves them.
 #[derive(Debug)]
 pub(super) struct Shard {
     broker: Arc<dyn Broker>,
-    arrivals: Arc<Arrivals>,
-    metrics: Arc<Metrics>,
+    hashes: Arc<dyn HashStore>,
+    runner: LoadRunner,
     topics: HashMap<u64, Topic>,
-    ids: HashMap<Arc<str>, u64>,
+    ids: HashMap<Address, u64>,
     next_id: u64,
+    /// How many audiences there were.
+    epoch: u64,
     idle: IdleDeadlines,
 }
 
 impl Shard {
-    pub(super) fn new(broker: Arc<dyn Broker>, arrivals: Arc<Arrivals>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(broker: Arc<dyn Broker>, hashes: Arc<dyn HashStore>, runner: LoadRunner) -> Self {
         Self {
             broker,
-            arrivals,
-            metrics,
+            hashes,
+            runner,
             topics: HashMap::new(),
             ids: HashMap::new(),
             next_id: 0,
+            epoch: 0,
             idle: IdleDeadlines::default(),
         }
     }
 
     /// Works through the queue until the task is aborted.
     pub(super) async fn run(mut self) {
-        let arrivals = Arc::clone(&self.arrivals);
+        let arrivals: Arc<Arrivals> = Arc::clone(&self.runner.arrivals);
         let mut deliveries = 0;
         loop {
             let arrival = match self.idle.first() {
@@ -87,55 +91,68 @@ impl Shard {
                 1
             }
             Arrival::Event(inlet, event) => self.hear(inlet.id, event, now),
+            Arrival::Loaded(loaded) => self.settle(*loaded, now),
         }
     }
 
     fn obey(&mut self, command: Command, now: Instant) {
         match command {
             Command::Join(join) => self.join(*join, now),
-            Command::Leave { topic, audience, member } => self.leave(&topic, audience, member),
+            Command::Leave { address, audience, member } => self.leave(&address, audience, member),
         }
     }
 
     fn join(&mut self, join: Join, now: Instant) {
-        let id = self.topic_id(&join.topic);
+        let id = self.topic_id(&join.address);
         let Some(topic) = self.topics.get_mut(&id) else { return };
         if topic.subscribed {
             join.member.outbox.live(join.member.operation);
         }
-        match topic.audiences.get_mut(&join.audience) {
-            Some(seat) => seat.audience.add(join.id, join.member, now),
-            None => {
-                let key = join.audience;
-                let audience = Audience::new(join, now);
-                let idle_deadline = audience.idle_deadline(now);
-                if let Some(due) = idle_deadline {
-                    self.idle.insert(due, id, key);
-                }
-                topic.audiences.insert(key, Seat { audience, idle_deadline });
-                self.metrics.audiences.increment(1.0);
-            }
+        let key = join.audience;
+        if let Some(seat) = topic.audiences.get_mut(&key) {
+            return seat.audience.add(join.id, join.member, now);
+        }
+        self.epoch += 1;
+        let audience = Audience::new(join, Place { topic: id, audience: key, epoch: self.epoch }, now);
+        let idle_deadline = audience.idle_deadline(now);
+        if let Some(due) = idle_deadline {
+            self.idle.insert(due, id, key);
+        }
+        topic.audiences.insert(key, Seat { audience, idle_deadline });
+        self.runner.metrics.audiences.increment(1.0);
+        if let Some(value) = topic.latest.clone() {
+            self.each_audience(id, Some(key), now, |audience, runner| {
+                audience.behold(&value, &runner.metrics, now)
+            });
         }
     }
 
-    /// The topic's number; a topic that nobody here listened to is subscribed to.
-    fn topic_id(&mut self, name: &Arc<str>) -> u64 {
-        if let Some(id) = self.ids.get(name) {
+    /// The number of a topic or hash; one that nobody here listened to is subscribed to.
+    fn topic_id(&mut self, address: &Address) -> u64 {
+        if let Some(id) = self.ids.get(address) {
             return *id;
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.ids.insert(Arc::clone(name), id);
-        self.topics.insert(id, Topic::new(Arc::clone(name)));
-        self.metrics.topics.increment(1.0);
+        self.ids.insert(address.clone(), id);
+        self.topics.insert(id, Topic::new(address.clone()));
         let inlet = Arc::new(TopicInlet::new(id));
-        let arrivals = Arc::clone(&self.arrivals);
-        self.broker.subscribe(name, Arc::new(TopicSink { inlet, arrivals }));
+        let sink = Arc::new(TopicSink { inlet, arrivals: Arc::clone(&self.runner.arrivals) });
+        match address {
+            Address::Hash(key) => {
+                self.runner.metrics.hashes.increment(1.0);
+                self.hashes.watch(key, sink);
+            }
+            Address::Topic(topic) => {
+                self.runner.metrics.topics.increment(1.0);
+                self.broker.subscribe(topic, sink);
+            }
+        }
         id
     }
 
-    fn leave(&mut self, topic: &str, key: AudienceKey, member: MemberId) {
-        let Some(&id) = self.ids.get(topic) else { return };
+    fn leave(&mut self, address: &Address, key: AudienceKey, member: MemberId) {
+        let Some(&id) = self.ids.get(address) else { return };
         let Some(topic) = self.topics.get_mut(&id) else { return };
         let Some(seat) = topic.audiences.get_mut(&key) else { return };
         seat.audience.remove(member);
@@ -148,7 +165,7 @@ impl Shard {
     fn dissolve(&mut self, id: u64, key: AudienceKey) {
         let Some(topic) = self.topics.get_mut(&id) else { return };
         if let Some(seat) = topic.audiences.swap_remove(&key) {
-            self.metrics.audiences.decrement(1.0);
+            self.runner.metrics.audiences.decrement(1.0);
             if let Some(due) = seat.idle_deadline {
                 self.idle.remove(due, id, key);
             }
@@ -160,15 +177,26 @@ impl Shard {
 
     fn forget(&mut self, id: u64) {
         if let Some(topic) = self.topics.remove(&id) {
-            self.ids.remove(&topic.name);
-            self.metrics.topics.decrement(1.0);
-            self.broker.unsubscribe(&topic.name);
+            self.ids.remove(&topic.address);
+            match &topic.address {
+                Address::Hash(_) => self.runner.metrics.hashes.decrement(1.0),
+                Address::Topic(_) => self.runner.metrics.topics.decrement(1.0),
+            }
+            self.unsubscribe(&topic.address);
+        }
+    }
+
+    fn unsubscribe(&self, address: &Address) {
+        match address {
+            Address::Hash(key) => self.hashes.unwatch(key),
+            Address::Topic(topic) => self.broker.unsubscribe(topic),
         }
     }
 
     fn hear(&mut self, id: u64, event: TopicEvent, now: Instant) -> usize {
         match event {
             TopicEvent::Message(payload) => self.execute(id, &payload, now),
+            TopicEvent::Value(value) => self.behold(id, &value, now),
             TopicEvent::Gap(gap) => self.lose(id, gap, now),
             TopicEvent::Subscribed => self.live(id),
             TopicEvent::Refused(reason) => self.refuse(id, &reason),
@@ -177,49 +205,76 @@ impl Shard {
 
     /// Decodes an event once, and lets every audience of its topic hear it.
     fn execute(&mut self, id: u64, payload: &Bytes, now: Instant) -> usize {
-        self.metrics.events.increment(1);
+        self.runner.metrics.events.increment(1);
         let Some(topic) = self.topics.get_mut(&id) else { return 0 };
-        let event = match Event::decode(payload) {
-            Ok(event) => event,
-            Err(malformed) => {
-                self.metrics.malformed.increment(1);
-                topic.log.tell(&topic.name, Fault::Malformed, &malformed.0, now);
-                return 0;
+        match Event::decode(payload) {
+            Ok(event) => {
+                let event = Arc::new(event);
+                self.each_audience(id, None, now, |audience, runner| audience.hear(&event, runner, now))
             }
-        };
+            Err(malformed) => {
+                self.runner.metrics.malformed.increment(1);
+                topic.log.tell(&topic.address, Fault::Malformed, &malformed.0, now);
+                0
+            }
+        }
+    }
+
+    /// Lets every audience of a hash see its new value, and keeps it for those that come later.
+    fn behold(&mut self, id: u64, value: &Arc<HashValue>, now: Instant) -> usize {
+        self.runner.metrics.hash_values.increment(1);
+        let Some(topic) = self.topics.get_mut(&id) else { return 0 };
+        topic.latest = Some(Arc::clone(value));
+        self.each_audience(id, None, now, |audience, runner| audience.behold(value, &runner.metrics, now))
+    }
+
+    /// A value has been loaded: sends what no longer waits for any.
+    fn settle(&mut self, loaded: Loaded, now: Instant) -> usize {
+        let Place { topic: id, audience: key, .. } = loaded.place;
+        let Some(topic) = self.topics.get_mut(&id) else { return 0 };
+        let Some((place, _, seat)) = topic.audiences.get_full_mut(&key) else { return 0 };
+        seat.audience.settle(loaded, &self.runner);
+        let mut members = 0;
+        while let Some((_, seat)) = topic.audiences.get_index_mut(place)
+            && let Some((verdict, number)) = seat.audience.next_loaded(now)
+        {
+            members += seat.audience.len();
+            let judged = topic.judge(place, verdict, number, &self.runner.metrics, now);
+            if judged.filling {
+                members = members.max(DELIVERIES_BEFORE_PAUSE);
+            }
+            if judged.over {
+                self.dissolve(id, key);
+                break;
+            }
+        }
+        members
+    }
+
+    /// Lets the audiences of a topic, or one of them, act; how many mailboxes that touched.
+    fn each_audience(
+        &mut self,
+        id: u64,
+        only: Option<AudienceKey>,
+        now: Instant,
+        act: impl Fn(&mut Audience, &LoadRunner) -> Verdict,
+    ) -> usize {
+        let Some(topic) = self.topics.get_mut(&id) else { return 0 };
         let mut members = 0;
         let mut over = Vec::new();
-        for (key, seat) in &mut topic.audiences {
+        for place in 0..topic.audiences.len() {
+            let Some((&key, seat)) = topic.audiences.get_index_mut(place) else { break };
+            if only.is_some_and(|only| only != key) {
+                continue;
+            }
             members += seat.audience.len();
-            match seat.audience.hear(&event, &self.metrics, now) {
-                Verdict::Nothing => {}
-                Verdict::ForeignTenant => self.metrics.foreign_tenant.increment(1),
-                Verdict::Malformed(reason) => {
-                    self.metrics.malformed.increment(1);
-                    topic.log.tell(&topic.name, Fault::Malformed, &reason, now);
-                }
-                Verdict::Undecided(reason) => {
-                    self.metrics.condition_errors.increment(1);
-                    topic.log.tell(&topic.name, Fault::Undecided, &reason, now);
-                }
-                Verdict::Sent(sent) => {
-                    if sent.filling {
-                        members = members.max(DELIVERIES_BEFORE_PAUSE);
-                    }
-                    if let Some(reason) = sent.undecided {
-                        self.metrics.condition_errors.increment(1);
-                        topic.log.tell(&topic.name, Fault::Undecided, &reason, now);
-                    }
-                    if sent.last {
-                        seat.audience.complete();
-                        over.push(*key);
-                    }
-                }
-                Verdict::Broken => {
-                    tracing::error!(topic = %topic.name, "making a result panicked; its subscriptions were ended");
-                    seat.audience.fail(ErrorCode::InternalServerError, "the result could not be made");
-                    over.push(*key);
-                }
+            let verdict = act(&mut seat.audience, &self.runner);
+            let judged = topic.judge(place, verdict, EVERYONE, &self.runner.metrics, now);
+            if judged.filling {
+                members = members.max(DELIVERIES_BEFORE_PAUSE);
+            }
+            if judged.over {
+                over.push(key);
             }
         }
         for key in over {
@@ -229,10 +284,10 @@ impl Shard {
     }
 
     fn lose(&mut self, id: u64, gap: Gap, now: Instant) -> usize {
-        let Some(topic) = self.topics.get(&id) else { return 0 };
-        tracing::debug!(topic = %topic.name, reason = gap.reason.as_str(), dropped = gap.dropped, "gap");
-        for seat in topic.audiences.values() {
-            seat.audience.lose(gap, &self.metrics, now);
+        let Some(topic) = self.topics.get_mut(&id) else { return 0 };
+        tracing::debug!(topic = %topic.address, reason = gap.reason.as_str(), dropped = gap.dropped, "gap");
+        for seat in topic.audiences.values_mut() {
+            seat.audience.lose(gap, &self.runner, now);
         }
         topic.audiences.values().map(|seat| seat.audience.len()).sum()
     }
@@ -248,7 +303,7 @@ impl Shard {
 
     fn refuse(&mut self, id: u64, reason: &str) -> usize {
         let Some(topic) = self.topics.get(&id) else { return 0 };
-        tracing::error!(topic = %topic.name, reason, "the broker refuses this topic");
+        tracing::error!(topic = %topic.address, reason, "the broker refuses this topic");
         let keys: Vec<_> = topic.audiences.keys().copied().collect();
         for seat in topic.audiences.values() {
             seat.audience.fail(ErrorCode::Unavailable, "this subscription's topic cannot be listened to");
@@ -277,7 +332,7 @@ impl Shard {
 impl Drop for Shard {
     fn drop(&mut self) {
         for topic in self.topics.values() {
-            self.broker.unsubscribe(&topic.name);
+            self.unsubscribe(&topic.address);
         }
     }
 }

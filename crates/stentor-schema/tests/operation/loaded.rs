@@ -81,7 +81,7 @@ fn a_loaded_value_lies_over_its_event() {
 
 #[test]
 fn conditions_see_event_and_loaded_value_as_one() {
-    let merged = |payload, loaded: &Value| event(payload).under(loaded).to_json();
+    let merged = |payload, loaded: &Value| event(payload).under(loaded).into_json();
     assert_eq!(merged(r#"{"a":1,"b":2}"#, &json!({ "b": 3, "c": 4 })), json!({ "a": 1, "b": 3, "c": 4 }));
     assert_eq!(merged("text", &json!({ "b": 3 })), json!({ "b": 3 }));
     assert_eq!(merged(r#"{"a":1}"#, &json!([1])), json!([1]));

@@ -166,6 +166,12 @@ pub struct LimitsConfig {
     pub queue_bytes: ByteSize,
     /// Events of one topic among those.
     pub topic_queue_events: usize,
+    /// Loads in flight.
+    pub loads: usize,
+    /// Events that wait for their values, in each audience.
+    pub load_queue: usize,
+    /// Time for a load.
+    pub load_timeout: Period,
     /// Sockets that are not, or not yet, WebSockets.
     pub http_connections: usize,
     /// Bytes of HTTP bodies on their way.
@@ -195,6 +201,9 @@ impl Default for LimitsConfig {
             queue_events: 65_536,
             queue_bytes: ByteSize::mib(64),
             topic_queue_events: 16_384,
+            loads: 256,
+            load_queue: 256,
+            load_timeout: Period::seconds(10),
             http_connections: 10_000,
             http_body_bytes: ByteSize::mib(64),
             http_requests: 1_024,

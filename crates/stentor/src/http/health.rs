@@ -38,6 +38,6 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response<Body> {
 
 /// Every figure, in the text format of Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
-    let body = app.telemetry.render(app.engine.broker().state().mode, app.hashes.reads());
+    let body = app.telemetry.render(app.engine.broker().state().mode, app.engine.hashes().reads());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response()
 }
