@@ -39,6 +39,18 @@ impl RedisServer {
         Self::start_program(PROGRAM.into(), false).await
     }
 
+    /// Starts a Valkey server instead.
+    ///
+    /// # Panics
+    ///
+    /// When `valkey-server` is not installed, or does not start.
+    pub async fn start_valkey() -> Self {
+        // Where `make setup` puts it, since not every distribution has one.
+        let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/valkey/valkey-server");
+        let program = if installed.exists() { installed } else { "valkey-server".into() };
+        Self::start_program(program, false).await
+    }
+
     /// Starts a server that speaks TLS too, with a certificate that [`Self::ca_file`] vouches for.
     ///
     /// # Panics
