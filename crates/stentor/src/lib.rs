@@ -24,6 +24,7 @@
 mod app;
 mod broker;
 mod builder;
+pub mod client;
 pub mod config;
 mod handler;
 mod hangup;

@@ -4,6 +4,7 @@ mod async_graphql;
 mod audiences;
 mod authentication;
 mod bodies;
+mod client;
 mod closes;
 mod damage;
 mod delivery;

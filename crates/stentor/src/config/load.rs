@@ -115,7 +115,9 @@ impl Loader {
     }
 
     fn read_environment(&mut self, env: impl Iterator<Item = (String, String)>) {
-        let ours = |(name, value): &(String, String)| name.starts_with(PREFIX) && !is_foreign(name, value);
+        let ours = |(name, value): &(String, String)| {
+            name.starts_with(PREFIX) && !CLIENT_VARIABLES.contains(&name.as_str()) && !is_foreign(name, value)
+        };
         let mut variables: Vec<_> = env.filter(ours).collect();
         variables.sort();
         for (name, value) in &variables {
@@ -206,6 +208,9 @@ fn is_foreign(name: &str, value: &str) -> bool {
         || name.contains("_PORT_")
         || (name.ends_with("_PORT") && address)
 }
+
+/// What `stentor subscribe` reads, in the environment of every command where somebody has exported it.
+const CLIENT_VARIABLES: [&str; 2] = ["STENTOR_TOKEN", "STENTOR_URL"];
 
 const NO_SECRET: &str = "with an `[auth]` there must be an `auth.jwt.secret` (HS256); keys found through the issuer (OIDC) or \
 a URL are not built yet";

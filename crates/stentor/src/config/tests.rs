@@ -304,6 +304,12 @@ fn variables_that_kubernetes_sets_are_passed_over() {
 }
 
 #[test]
+fn what_the_client_reads_is_no_key() {
+    let variables = [("STENTOR_TOKEN", "eyJ"), ("STENTOR_URL", "ws://127.0.0.1:4000/graphql")];
+    assert_eq!(Config::load(None, env(&variables)), Ok(Config::default()));
+}
+
+#[test]
 fn secrets_are_never_shown() {
     let files = [
         "auth.jwt.secret = \"hunter2\"\nbroker.url = \"redis://ann:hunter2@h\"",
