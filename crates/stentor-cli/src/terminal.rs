@@ -1,4 +1,4 @@
-//! What may be written to a terminal: [`plain`], [`print()`].
+//! What may be written to a terminal, and how: [`plain`], [`print()`], [`note`].
 
 use std::{
     borrow::Cow,
@@ -26,16 +26,34 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Writes one line, or several, to standard output at once.
+/// Whether whoever reads standard output still does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reader {
+    /// It has left, as `head` does when it has seen enough.
+    Left,
+    /// It does.
+    Reads,
+}
+
+/// Writes one line, or several, to standard output at once, for a command that writes nothing more.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    write(text).map(|_reader| ())
+}
+
+/// As [`print()`], for a command that writes more.
+pub(crate) fn write(text: &str) -> Result<Reader, Failure> {
     let mut output = io::stdout().lock();
-    let written = writeln!(output, "{text}").and_then(|()| output.flush());
-    match written {
-        Ok(()) => Ok(()),
-        // Whoever reads has seen enough, as `head` has.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+    match writeln!(output, "{text}").and_then(|()| output.flush()) {
+        Ok(()) => Ok(Reader::Reads),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Left),
         Err(error) => Err(Failure::failed(format!("standard output cannot be written to: {error}"))),
     }
+}
+
+/// Tells what happens on standard error, beside the results.
+pub(crate) fn note(text: &str) {
+    // Nobody can be told that nobody can be told.
+    _ = writeln!(io::stderr(), "{}", plain(text));
 }
 
 #[cfg(test)]

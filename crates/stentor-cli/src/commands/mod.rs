@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod publish;
 mod serve;
+mod subscribe;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  stentor serve --config stentor.toml\n  STENTOR_LISTEN=0.0.0.0:4000 stentor serve"
     )]
     Serve(serve::Serve),
+    /// Subscribe to a server and show every result as it arrives
+    #[command(after_help = subscribe::EXAMPLES)]
+    Subscribe(subscribe::Subscribe),
     /// Print a token that the configured server accepts, for development
     #[command(after_help = token::EXAMPLES)]
     Token(token::Token),
@@ -50,6 +54,7 @@ impl Command {
             Self::Completions(completions) => completions.run(),
             Self::Publish(publish) => publish.run(),
             Self::Serve(serve) => serve.run(),
+            Self::Subscribe(subscribe) => subscribe.run(),
             Self::Token(token) => token.run(),
         }
     }

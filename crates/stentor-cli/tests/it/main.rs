@@ -4,4 +4,5 @@ mod completions;
 mod help;
 mod program;
 mod publish;
+mod subscribe;
 mod token;

@@ -69,7 +69,8 @@ export function stentor(args, environment = {}, cwd = undefined, input = undefin
   return new Program(binary, args, { cwd, input, env: { ...inherited(), ...environment } });
 }
 
-function configOf(example) {
+/** The configuration file of an example. */
+export function configOf(example) {
   return `${EXAMPLES}${example}/stentor.toml`;
 }
 

@@ -5,7 +5,7 @@ import { Client } from "./client.js";
 import { Folder } from "./folder.js";
 import { RawSocket } from "./raw-socket.js";
 import { Redis } from "./redis.js";
-import { Server, stentor } from "./server.js";
+import { configOf, Server, stentor } from "./server.js";
 
 /** A test named by the fact it proves. On failure the programs' output is told too. */
 export function fact(name, prove) {
@@ -29,6 +29,9 @@ class World {
   #folders = [];
   #programs = [];
   redis;
+
+  /** The configuration that its servers run with unless they are told otherwise. */
+  config = configOf("trading");
 
   /** Starts a server on this world's Redis. */
   async server(options = {}) {
