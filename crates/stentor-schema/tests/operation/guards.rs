@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use stentor_schema::{Grants, JsonObject, Operation, RootPlan, Schema};
+use stentor_schema::{Feed, Grants, JsonObject, Operation, RootPlan, Schema};
 
 use crate::support::{event, object, plan, schema, subscription};
 
@@ -230,6 +230,43 @@ fn items_of_a_list_are_decided_one_by_one_and_non_null_fields_take_their_parents
     let seen = result("strict { id price } name", &json!({"strict": {"id": "1", "price": 1}}), Some(&grants));
     let error = denied("view", &json!(["bot", "strict", "price"]));
     assert_eq!(seen, json!({"data": {"bot": {"strict": null, "name": null}}, "errors": [error]}));
+}
+
+#[test]
+fn a_guard_reads_the_same_value_that_its_field_would_show() {
+    let sdl = r#"
+        type Subscription {
+          job(id: ID!): Job @subscribe(hash: "job:{{ args.id }}") @public
+          row: Job @subscribe(topic: "rows") @resolver @public
+        }
+        type Job { shard: Int! secret: String @hasScope(scope: "view", resource: "shard:{{ parent.shard }}") }
+    "#;
+    let schema = schema(sdl);
+    let grants = held([("view", "shard:7")]);
+
+    let job = subscription(&schema, "subscription { job(id: 1) { secret } }", json!({}));
+    let Feed::Hash(_, types) = &job.field.feed else { panic!("{:?}", job.field.feed) };
+    for (shard, expected) in [("7", r#"{"data":{"job":{"secret":"s"}}}"#), ("8", ""), ("x", "")] {
+        let result = job.project(&types.event([("shard", shard), ("secret", "s")]), Some(&grants)).unwrap();
+        let text = std::str::from_utf8(result.bytes()).unwrap();
+        assert!(text == expected || (expected.is_empty() && text.contains("FORBIDDEN")), "{shard}: {text}");
+    }
+
+    // The loaded value lies over the event.
+    let row = subscription(&schema, "subscription { row { secret } }", json!({}));
+    let rows = [
+        (json!({"shard": 7, "secret": "s"}), r#"{"shard":8}"#, true),
+        (json!({"secret": "s"}), r#"{"shard":7}"#, true),
+        (json!({"shard": 8, "secret": "s"}), r#"{"shard":7}"#, false),
+        (json!({"shard": 8}), r#"{"shard":7,"secret":"s"}"#, false),
+        (json!({"secret": "s"}), "7", false),
+    ];
+    for (value, payload, seen) in rows {
+        let result = row.project_loaded(&event(payload), &value, Some(&grants));
+        let text = std::str::from_utf8(result.bytes()).unwrap();
+        assert_eq!(text == r#"{"data":{"row":{"secret":"s"}}}"#, seen, "{value} over {payload}: {text}");
+        assert_eq!(text.contains("FORBIDDEN"), !seen, "{value} over {payload}: {text}");
+    }
 }
 
 #[test]
