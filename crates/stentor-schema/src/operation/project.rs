@@ -383,4 +383,4 @@ impl Place<'_> {
 const DATA: &[u8] = b"{\"data\":{";
 
 /// Field errors of one response at most; what is beyond is null without an explanation.
-const MAX_ERRORS: usize = 100;
+pub(super) const MAX_ERRORS: usize = 100;

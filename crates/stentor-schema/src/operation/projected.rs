@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{
     forward::client_key,
+    project::MAX_ERRORS,
     selection::{Field, RootSelection},
 };
 use crate::{ErrorCode, GraphQLError, JsonObject, PathSegment};
@@ -66,8 +67,10 @@ impl From<Projected> for Resolved {
 /// Errors of an upstream response, and what the guards on the way said.
 #[derive(Debug, Default)]
 pub(super) struct Upstream {
-    /// With whole paths.
+    /// With whole paths; at most as many as a response tells.
     errors: Vec<GraphQLError>,
+    /// Whether there were more.
+    more: bool,
     /// The guarded fields that were come by, and whether they may be seen.
     decisions: Vec<(Vec<PathSegment>, bool)>,
 }
@@ -75,13 +78,14 @@ pub(super) struct Upstream {
 impl Upstream {
     /// The errors of one root field, at their places in the whole response.
     pub(super) fn new(root: &RootSelection, errors: Vec<GraphQLError>) -> Self {
-        let rooted = |error: GraphQLError| rooted(root, error);
-        Self { errors: errors.into_iter().map(rooted).collect(), decisions: Vec::new() }
+        let more = errors.len() > MAX_ERRORS;
+        let errors = errors.into_iter().take(MAX_ERRORS).map(|error| rooted(root, error)).collect();
+        Self { errors, more, decisions: Vec::new() }
     }
 
     /// Whether a null at `path` is the consequence of one of the errors.
     pub(super) fn explains(&self, path: &[PathSegment]) -> bool {
-        self.errors.iter().any(|error| error.path.starts_with(path))
+        self.more || self.errors.iter().any(|error| error.path.starts_with(path))
     }
 
     /// Notes what the guards of a field said; nobody asks if there are no errors.

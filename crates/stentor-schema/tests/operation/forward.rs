@@ -210,6 +210,18 @@ fn a_null_that_an_error_explains_is_not_explained_again() {
 }
 
 #[test]
+fn of_very_many_errors_a_hundred_are_told_in_their_own_words() {
+    let error = |index: usize| json!({"message": "no", "path": ["bots", index, "strict", "id"]});
+    let errors: Vec<_> = (0..20_000).map(error).collect();
+    let bots: Vec<_> = (0..20_000).map(|_| json!({"strict": {"id": null}, "secret": "s"})).collect();
+    let response = json!({"data": {"bots": bots}, "errors": errors});
+    let result = respond("{ bots { strict { id } } }", response, &[]);
+    let told = result["errors"].as_array().unwrap();
+    assert_eq!((told.len(), result["data"]["bots"].as_array().unwrap().len()), (100, 20_000));
+    assert!(told.iter().all(|error| error["message"] == "no"), "{}", told[0]);
+}
+
+#[test]
 fn guards_hold_in_answers_and_their_keys_are_not_told() {
     let bots = json!([
         {"secret": "s1", "stentor_g_id": "1", "strict": {"secret": "t1", "stentor_g_id": "1"}},
