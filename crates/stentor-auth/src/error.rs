@@ -48,6 +48,12 @@ pub enum TokenError {
         /// What it should say.
         wanted: Quoted,
     },
+    /// The key that the token names is for another algorithm.
+    #[error("the key of the token is not for algorithm {0}")]
+    KeyAlgorithm(Quoted),
+    /// The token does not say which of several keys it is signed with.
+    #[error("the token has no \"kid\", and not exactly one key fits it")]
+    KeyNotNamed,
     /// A token was needed.
     #[error("a token is needed and none was sent")]
     Missing,
@@ -60,6 +66,9 @@ pub enum TokenError {
     /// A claim that every token must have is not there.
     #[error("the token has no \"{0}\"")]
     NoClaim(&'static str),
+    /// There are no keys yet to judge any token by; see [`may_be_mended_by_newer_keys`](Self::may_be_mended_by_newer_keys).
+    #[error("tokens cannot be checked at the moment")]
+    NoKeys,
     /// The token's time has not come.
     #[error("the token becomes valid only in {}", Span(*wait))]
     NotYetValid {
@@ -75,6 +84,16 @@ pub enum TokenError {
     /// The token is longer than [`MAX_TOKEN_BYTES`](crate::MAX_TOKEN_BYTES).
     #[error("the token is longer than {} bytes", crate::MAX_TOKEN_BYTES)]
     TooLong,
+    /// The token names a key that is not there.
+    #[error("the token is signed with key {0}, which is not known")]
+    UnknownKey(Quoted),
+}
+
+impl TokenError {
+    /// Whether the same token may be good once the keys are fetched anew.
+    pub fn may_be_mended_by_newer_keys(&self) -> bool {
+        matches!(self, Self::NoKeys | Self::UnknownKey(_))
+    }
 }
 
 /// A secret that cannot be used.

@@ -2,13 +2,16 @@
 
 use serde_json::{Map, Value};
 
+use crate::RoleScopes;
+
 /// The scopes of one token, reduced to what [`Grants::allow`] needs.
 ///
-/// Two places are read: the `scope` claim ([RFC 8693, 4.2](https://www.rfc-editor.org/rfc/rfc8693#section-4.2)), and
-/// the permissions that Keycloak puts under `authorization.permissions`.
+/// Three places are read: the `scope` claim ([RFC 8693, 4.2](https://www.rfc-editor.org/rfc/rfc8693#section-4.2)), the
+/// permissions that Keycloak puts under `authorization.permissions`, and the roles that the configuration maps to scopes.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
-    /// The words of the `scope` claim with one space between them: one allocation, however many they are.
+    /// The words of the `scope` claim and those that roles bring, with one space between them: one allocation, however
+    /// many they are.
     scope: Box<str>,
     permissions: Box<[Permission]>,
 }
@@ -33,9 +36,10 @@ struct Resource<'a> {
 }
 
 impl Grants {
-    pub(crate) fn from_claims(claims: &Map<String, Value>) -> Self {
+    pub(crate) fn from_claims(claims: &Map<String, Value>, roles: &RoleScopes) -> Self {
         let permissions = claims.get("authorization").and_then(|a| a.get("permissions"));
-        Self { scope: scope_words(claims.get("scope")), permissions: permission_list(permissions) }
+        let words: Vec<&str> = scope_words(claims.get("scope")).chain(roles.scopes(claims)).collect();
+        Self { scope: words.join(" ").into_boxed_str(), permissions: permission_list(permissions) }
     }
 
     /// Whether `scope` is held, on `resource` if there is one.
@@ -139,15 +143,11 @@ fn word_allows(word: &str, scope: &str, resource: Resource<'_>) -> bool {
 }
 
 /// Text is split at spaces. In a list an element with a space in it is no scope, and grants nothing.
-fn scope_words(claim: Option<&Value>) -> Box<str> {
-    let words: Vec<&str> = match claim {
-        Some(Value::String(text)) => text.split(' ').filter(|word| !word.is_empty()).collect(),
-        Some(Value::Array(list)) => {
-            list.iter().filter_map(Value::as_str).filter(|word| !word.contains(' ')).collect()
-        }
-        _ => Vec::new(),
-    };
-    words.join(" ").into_boxed_str()
+fn scope_words(claim: Option<&Value>) -> impl Iterator<Item = &str> {
+    let text = claim.and_then(Value::as_str).unwrap_or_default();
+    let list = claim.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let listed = list.iter().filter_map(Value::as_str).filter(|word| !word.contains(' '));
+    text.split(' ').chain(listed).filter(|word| !word.is_empty())
 }
 
 fn permission_list(claim: Option<&Value>) -> Box<[Permission]> {

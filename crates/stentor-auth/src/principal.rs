@@ -4,7 +4,18 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use serde_json::{Map, Value};
 
-use crate::grants::Grants;
+use crate::{RoleScopes, grants::Grants};
+
+/// What becomes of a token's claims.
+#[derive(Clone, Debug, Default)]
+pub struct PrincipalConfig {
+    /// The claims that [`Principal::claims`] keeps.
+    pub keep: BTreeSet<String>,
+    /// The claim that names the tenant, or the tenants.
+    pub tenant_claim: Option<String>,
+    /// The scopes that roles bring.
+    pub roles: RoleScopes,
+}
 
 /// The verified claims behind a connection, reduced to what the server reads.
 ///
@@ -21,21 +32,21 @@ pub struct Principal {
 impl Principal {
     /// The principal of verified claims.
     ///
-    /// Of `claims` only those named in `keep` stay readable. `tenant_claim` names the one that holds the tenant: text, a
-    /// whole number (then its digits are the tenant), or a list of these; anything else, and the empty text, is no tenant.
+    /// The tenant claim holds text, a whole number (then its digits are the tenant), or a list of these; anything else, and
+    /// the empty text, is no tenant.
     pub fn from_claims(
         claims: &Map<String, Value>,
         expires_at: SystemTime,
-        keep: &BTreeSet<String>,
-        tenant_claim: Option<&str>,
+        config: &PrincipalConfig,
     ) -> Self {
-        let kept = keep.iter().filter_map(|name| Some((name.clone(), claims.get(name)?.clone())));
+        let tenant_claim = config.tenant_claim.as_deref();
+        let kept = config.keep.iter().filter_map(|name| Some((name.clone(), claims.get(name)?.clone())));
         Self {
             subject: claims.get("sub").and_then(text_or_integer),
             claims: kept.collect(),
             expires_at,
             tenants: tenants(tenant_claim.and_then(|name| claims.get(name))),
-            grants: Grants::from_claims(claims),
+            grants: Grants::from_claims(claims, &config.roles),
         }
     }
 
@@ -71,9 +82,10 @@ impl Principal {
     ///
     /// - in `authorization.permissions` an entry whose `scopes` contain `view` and whose `rsname` is `bot:42` or `42`, or
     ///   whose `rsid` is `42`; an entry without `scopes` grants nothing,
-    /// - in `scope`, space-separated or a list, `bot:42:view` or `bot:view`; not if the scope asked for has a colon.
+    /// - in `scope`, space-separated or a list, `bot:42:view` or `bot:view`; not if the scope asked for has a colon,
+    /// - a role that [`RoleScopes`] maps to one of these words.
     ///
-    /// Without a resource `scope` must contain the very word.
+    /// Without a resource `scope`, or what the roles add to it, must contain the very word.
     pub fn grants(&self, scope: &str, resource: Option<&str>) -> bool {
         self.grants.allow(scope, resource)
     }

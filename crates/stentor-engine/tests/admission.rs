@@ -245,8 +245,11 @@ impl World {
         let mut session = self.engine.session(1);
         let ends = SystemTime::now() + Duration::from_secs(3_600);
         let claims = json!({"sub": "u"});
-        let principal =
-            stentor_auth::Principal::from_claims(claims.as_object().unwrap(), ends, &[].into(), None);
+        let principal = stentor_auth::Principal::from_claims(
+            claims.as_object().unwrap(),
+            ends,
+            &stentor_auth::PrincipalConfig::default(),
+        );
         session.authenticate(Some(Arc::new(principal)));
         session
     }

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde_json::{Value, json};
-use stentor_auth::Principal;
+use stentor_auth::{Principal, PrincipalConfig};
 use stentor_broker::{Broker, MemoryBroker, MemoryHashStore};
 use stentor_engine::{
     Delivery, Engine, EngineConfig, Guards, Limits, Metrics, OperationId, Resolvers, Session,
@@ -223,7 +223,7 @@ impl Client {
 fn principal(scope: &str) -> Principal {
     let claims = json!({ "scope": scope });
     let ends = SystemTime::now() + Duration::from_secs(3_600);
-    Principal::from_claims(claims.as_object().expect("an object"), ends, &[].into(), None)
+    Principal::from_claims(claims.as_object().expect("an object"), ends, &PrincipalConfig::default())
 }
 
 impl Counts {

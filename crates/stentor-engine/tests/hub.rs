@@ -4,7 +4,7 @@ use std::{sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use stentor_auth::Principal;
+use stentor_auth::{Principal, PrincipalConfig};
 use stentor_broker::{
     Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, MemoryBroker, MemoryHashStore, PublishError,
     Sink,
@@ -82,9 +82,13 @@ struct Client(Session);
 impl Client {
     fn of(mut self, claims: &Value) -> Self {
         let claims = claims.as_object().cloned().unwrap_or_default();
-        let keep = ["tenant".to_owned()].into();
+        let config = PrincipalConfig {
+            keep: ["tenant".to_owned()].into(),
+            tenant_claim: Some("tenant".into()),
+            ..PrincipalConfig::default()
+        };
         let ends = std::time::SystemTime::now() + Duration::from_secs(3_600);
-        let principal = Principal::from_claims(&claims, ends, &keep, Some("tenant"));
+        let principal = Principal::from_claims(&claims, ends, &config);
         self.0.authenticate(Some(Arc::new(principal)));
         self
     }

@@ -14,6 +14,7 @@ pub fn auth() -> AuthConfig {
         tenant_claim: Some("tenant_id".into()),
         anonymous: false,
         jwt: AuthJwtConfig { secret: SECRET.to_owned().into(), ..AuthJwtConfig::default() },
+        ..AuthConfig::default()
     }
 }
 

@@ -7,10 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use stentor_auth::{HmacVerifier, JwtConfig, Principal, TokenError, TokenVerifier, secret_warning};
+use stentor_auth::Principal;
 use stentor_broker::{Broker, HashStore};
 use stentor_engine::{Engine, EngineConfig, Guards, Limits, Resolvers};
 use stentor_protocol::CloseCode;
@@ -20,9 +20,10 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     BuildError,
     broker::{Opened, open},
-    config::{AuthConfig, Config},
+    config::Config,
     hangup::Connections,
     http::origins::Origins,
+    identity::{Identity, Refused, TOKEN_LEEWAY},
     telemetry::Telemetry,
     websocket::Fate,
 };
@@ -41,7 +42,8 @@ pub(crate) struct App {
     pub(crate) http_exchanges: Semaphore,
     pub(crate) protocol: Arc<stentor_protocol::Config>,
     pub(crate) telemetry: Telemetry,
-    verifier: Option<Arc<dyn TokenVerifier>>,
+    /// `None`: everyone is anonymous.
+    identity: Option<Identity>,
     draining: AtomicBool,
     graphiql: AtomicBool,
 }
@@ -65,7 +67,6 @@ impl App {
     ) -> Result<Self, BuildError> {
         let schema = check_schema(&config, sdl, file, &additions)?;
         let Additions { broker, hashes, resolvers, guards } = additions;
-        let verifier = config.auth.as_ref().map(|auth| verifier(auth, &schema)).transpose()?;
         let opened = match broker {
             Some(broker) => Opened { broker, ..Opened::memory() },
             None => open(&config).await?,
@@ -73,6 +74,10 @@ impl App {
         let Opened { broker, hashes: beside } = opened;
         let hashes = hashes.unwrap_or(beside);
         let telemetry = Telemetry::new();
+        let identity = match &config.auth {
+            Some(auth) => Some(Identity::start(auth, &schema, &telemetry).await?),
+            None => None,
+        };
         let engine = Engine::start(EngineConfig {
             schema,
             broker,
@@ -81,7 +86,7 @@ impl App {
             guards,
             limits: engine_limits(&config),
             metrics: telemetry.engine.clone(),
-            authentication: verifier.is_some(),
+            authentication: identity.is_some(),
             shards: None,
         });
         let connections = Connections::new(config.limits.connections, telemetry.connections.clone());
@@ -94,7 +99,7 @@ impl App {
             http_exchanges: Semaphore::new(config.limits.http_connections),
             protocol: Arc::new(protocol_config(&config)),
             telemetry,
-            verifier,
+            identity,
             draining: AtomicBool::new(false),
             graphiql: AtomicBool::new(config.graphiql.unwrap_or(false)),
             config,
@@ -102,16 +107,12 @@ impl App {
     }
 
     /// Who is behind a token; `None` is an anonymous client, where those are allowed.
-    pub(crate) fn identify(
-        &self,
-        token: Option<&str>,
-        now: SystemTime,
-    ) -> Result<Option<Arc<Principal>>, TokenError> {
-        let (Some(verifier), Some(auth)) = (&self.verifier, &self.config.auth) else { return Ok(None) };
-        match token {
-            Some(token) => Ok(Some(Arc::new(verifier.verify(token, now)?))),
-            None if auth.anonymous => Ok(None),
-            None => Err(TokenError::Missing),
+    ///
+    /// It is ready at once, unless the token's key has to be fetched: then it takes some seconds at most.
+    pub(crate) async fn identify(&self, token: Option<&str>) -> Result<Option<Arc<Principal>>, Refused> {
+        match &self.identity {
+            Some(identity) => identity.identify(token).await,
+            None => Ok(None),
         }
     }
 
@@ -159,9 +160,6 @@ impl fmt::Debug for App {
         formatter.debug_struct("App").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
-
-/// How much the clocks of this node and of the token's issuer may differ.
-const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
 
 /// Parses the schema and checks it against the configuration and the resolvers there are.
 pub(crate) fn check_schema(
@@ -223,22 +221,6 @@ fn find_field<'a>(
     let known: Vec<_> = schema.fields().map(|field| field.coordinate()).collect();
     let help = suggestion(coordinate, known.iter().map(String::as_str)).unwrap_or_default();
     Err(BuildError::UnknownField { given: what, coordinate: coordinate.to_owned(), help })
-}
-
-pub(crate) fn verifier(auth: &AuthConfig, schema: &Schema) -> Result<Arc<dyn TokenVerifier>, BuildError> {
-    let secret = auth.jwt.secret.expose();
-    if let Some(warning) = secret_warning(secret) {
-        tracing::warn!("{warning}");
-    }
-    let verifier = HmacVerifier::new(JwtConfig {
-        secret: secret.to_owned(),
-        audience: auth.jwt.audience.clone(),
-        issuer: auth.jwt.issuer.clone(),
-        leeway: TOKEN_LEEWAY,
-        keep: schema.claims().clone(),
-        tenant_claim: auth.tenant_claim.clone(),
-    })?;
-    Ok(Arc::new(verifier))
 }
 
 fn engine_limits(config: &Config) -> Limits {

@@ -11,10 +11,11 @@ use stentor_schema::{Diagnostics, Forwarded, Projected};
 
 use crate::{
     Call, Load, Stentor,
-    app::{Additions, App, check_schema, verifier},
+    app::{Additions, App, check_schema},
     broker::redis_config,
     config::Config,
     handler::Handler,
+    identity::Identity,
 };
 
 /// What a server is built from. Begin with [`Stentor::builder`].
@@ -38,6 +39,17 @@ pub enum BuildError {
     /// `[broker] required = true`, and the broker cannot be reached.
     #[error("{0}; [broker] required = true, so start it, or mend the url")]
     BrokerAway(NotReady),
+    /// The certificates for fetching keys cannot be read.
+    #[error("[auth.jwt] ca_file {}: {reason}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The keys that tokens are checked with are not configured as they must be.
+    #[error("{0}")]
+    Keys(String),
     /// The schema file cannot be read.
     #[error("{}: the schema cannot be read: {source}", path.display())]
     Read {
@@ -341,12 +353,12 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), but for a broker that does not answer.
+    /// As [`build`](Self::build), but for a broker that does not answer. Keys are not fetched.
     pub fn check(self) -> Result<(), BuildError> {
         let (sdl, file) = self.read_schema()?;
         let schema = check_schema(&self.config, &sdl, &file, &self.additions)?;
         if let Some(auth) = &self.config.auth {
-            verifier(auth, &schema)?;
+            Identity::check(auth, &schema)?;
         }
         if let Some(redis) = redis_config(&self.config) {
             redis.check()?;

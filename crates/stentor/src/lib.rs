@@ -30,13 +30,14 @@ mod handler;
 mod hangup;
 mod hash;
 mod http;
+mod identity;
 mod publisher;
 mod server;
 mod stentor;
 mod telemetry;
 mod websocket;
 
-pub use stentor_auth::{Principal, sign_hs256};
+pub use stentor_auth::{Algorithm, Principal, PrincipalConfig, RoleScopes, sign_hs256};
 pub use stentor_broker::{
     Broker, BrokerEvent, BrokerMode, BrokerState, GapReason, HashError, HashEvent, HashSink, HashStore,
     HashTooLarge, HashValue, MemoryBroker, MemoryHashStore, PublishError, Sink,

@@ -1,12 +1,20 @@
 //! What the server counts, and how it is read: [`Telemetry`].
 
-use metrics::{Counter, Gauge, Key, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use parking_lot::Mutex;
 use stentor_broker::BrokerMode;
+use tokio::time::Instant;
 
 /// The figures of one server; two in one process do not share them.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
+    recorder: Recording,
     handle: PrometheusHandle,
     /// Open WebSocket connections.
     pub(crate) connections: Gauge,
@@ -14,6 +22,39 @@ pub(crate) struct Telemetry {
     hash_reads: Counter,
     /// The engine's own.
     pub(crate) engine: stentor_engine::Metrics,
+    keys: OnceLock<KeyMetrics>,
+}
+
+/// What is counted of the keys that tokens are checked with.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyMetrics {
+    /// Fetches that brought keys, rubbish, and nothing.
+    fetches: [Counter; 3],
+    age: Gauge,
+    /// When the keys were last fetched.
+    fresh: Arc<Mutex<Option<Instant>>>,
+}
+
+impl KeyMetrics {
+    /// A fetch ended; without keys, but with an answer, if the error is `true`.
+    pub(crate) fn count(&self, outcome: Result<(), bool>) {
+        let [keys, rubbish, nothing] = &self.fetches;
+        match outcome {
+            Ok(()) => keys.increment(1),
+            Err(true) => rubbish.increment(1),
+            Err(false) => nothing.increment(1),
+        }
+    }
+
+    pub(crate) fn note_fresh(&self, now: Instant) {
+        *self.fresh.lock() = Some(now);
+    }
+
+    fn set_age(&self) {
+        if let Some(fresh) = *self.fresh.lock() {
+            self.age.set(fresh.elapsed().as_secs_f64());
+        }
+    }
 }
 
 impl Telemetry {
@@ -36,7 +77,30 @@ impl Telemetry {
             hash_reads: counter("stentor_hash_reads_total", "Hashes read from the broker's server."),
             engine: stentor_engine::Metrics::register(&recorder),
             handle: recorder.handle(),
+            keys: OnceLock::new(),
+            recorder: Recording(recorder),
         }
+    }
+
+    /// The figures of keys that are fetched. Without such keys they are not shown.
+    pub(crate) fn keys(&self) -> KeyMetrics {
+        let Recording(recorder) = &self.recorder;
+        let register = || {
+            let (fetches, age) = ("stentor_jwks_fetches_total", "stentor_jwks_age_seconds");
+            recorder.describe_counter(
+                fetches.into(),
+                None,
+                "Fetches of the keys that tokens are checked with.".into(),
+            );
+            recorder.describe_gauge(age.into(), None, "Time since these keys were last fetched.".into());
+            let fetches = ["ok", "invalid", "unreachable"].map(|outcome| {
+                let label = Label::from_static_parts("outcome", outcome);
+                recorder.register_counter(&Key::from_parts(fetches, vec![label]), &METADATA)
+            });
+            let age = recorder.register_gauge(&Key::from_static_name(age), &METADATA);
+            KeyMetrics { fetches, age, fresh: Arc::default() }
+        };
+        self.keys.get_or_init(register).clone()
     }
 
     /// Everything in the text format of Prometheus.
@@ -49,7 +113,19 @@ impl Telemetry {
             BrokerMode::Up => 1.0,
             BrokerMode::Fallback => 2.0,
         });
+        if let Some(keys) = self.keys.get() {
+            keys.set_age();
+        }
         self.handle.render()
+    }
+}
+
+/// Registers figures; it has nothing to show of itself.
+struct Recording(PrometheusRecorder);
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::SystemTime};
 
 use serde_json::{Value, json};
-use stentor_auth::Principal;
+use stentor_auth::{Principal, PrincipalConfig};
 
 #[test]
 fn what_decides_a_scope_the_same_way_has_one_digest() {
@@ -68,7 +68,7 @@ fn a_scope_with_a_colon_is_decided_by_its_very_word_and_by_permissions() {
 
 fn digest(claims: &Value, scope: &str) -> [u8; 32] {
     let object = claims.as_object().expect("claims are an object");
-    Principal::from_claims(object, SystemTime::UNIX_EPOCH, &BTreeSet::new(), None).grants_digest(scope)
+    Principal::from_claims(object, SystemTime::UNIX_EPOCH, &PrincipalConfig::default()).grants_digest(scope)
 }
 
 fn words(text: &str) -> Value {

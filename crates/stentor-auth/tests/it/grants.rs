@@ -1,9 +1,9 @@
 //! Who holds `@hasScope(scope, resource)`: every form that grants, and what only looks like one.
 
-use std::{collections::BTreeSet, time::SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use stentor_auth::Principal;
+use stentor_auth::{Principal, PrincipalConfig};
 
 type Row = (Value, &'static str, Option<&'static str>);
 
@@ -148,7 +148,7 @@ fn two_permissions_are_never_combined() {
 fn check(rows: Vec<Row>, expected: bool) {
     for (claims, scope, resource) in rows {
         let object = claims.as_object().expect("claims are an object");
-        let principal = Principal::from_claims(object, SystemTime::UNIX_EPOCH, &BTreeSet::new(), None);
+        let principal = Principal::from_claims(object, SystemTime::UNIX_EPOCH, &PrincipalConfig::default());
         let granted = principal.grants(scope, resource);
         assert_eq!(granted, expected, "scope {scope:?} on {resource:?} with {claims}");
     }

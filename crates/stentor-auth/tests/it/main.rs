@@ -2,6 +2,10 @@
 
 mod digest;
 mod grants;
+mod key_set;
+mod key_set_verifier;
 mod principal;
+mod roles;
+mod signer;
 mod token;
 mod verifier;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use stentor_auth::Principal;
+use stentor_auth::{Principal, PrincipalConfig};
 
 #[test]
 fn a_tenant_claim_is_text_a_whole_number_or_a_list_of_them() {
@@ -42,7 +42,7 @@ fn a_tenant_is_matched_letter_for_letter() {
 fn without_a_tenant_claim_nobody_is_in_a_tenant() {
     let claims = json!({"sub": "ann", "tenant_id": "acme"});
     let claims = claims.as_object().expect("an object");
-    let principal = Principal::from_claims(claims, SystemTime::UNIX_EPOCH, &[].into(), None);
+    let principal = Principal::from_claims(claims, SystemTime::UNIX_EPOCH, &PrincipalConfig::default());
     assert!(principal.tenants().is_empty());
     assert!(!principal.in_tenant("acme"));
 }
@@ -66,7 +66,11 @@ fn a_subject_is_text_or_a_whole_number() {
 }
 
 fn principal(claims: &Value, keep: &[&str]) -> Principal {
-    let keep = keep.iter().map(|&name| name.to_owned()).collect();
+    let config = PrincipalConfig {
+        keep: keep.iter().map(|&name| name.to_owned()).collect(),
+        tenant_claim: Some("tenant_id".into()),
+        ..PrincipalConfig::default()
+    };
     let claims = claims.as_object().expect("claims are an object");
-    Principal::from_claims(claims, SystemTime::UNIX_EPOCH, &keep, Some("tenant_id"))
+    Principal::from_claims(claims, SystemTime::UNIX_EPOCH, &config)
 }

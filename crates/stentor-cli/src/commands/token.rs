@@ -57,6 +57,10 @@ impl Token {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let config = self.config.load()?;
         let auth = config.auth.as_ref().ok_or_else(no_auth)?;
+        // Whoever could sign for a provider's public keys would be the provider.
+        if auth.jwt.secret.expose().is_empty() {
+            return Err(no_secret());
+        }
         let claims = self.claims(auth, SystemTime::now())?;
         let token = sign_hs256(auth.jwt.secret.expose(), &claims);
         if self.json {
@@ -135,6 +139,13 @@ fn no_auth() -> Failure {
     Failure::failed(
         "no [auth] is configured: everyone is anonymous, and a token changes nothing\n\
          to check tokens, set [auth.jwt] secret in stentor.toml, or STENTOR_AUTH__JWT__SECRET, for the server too",
+    )
+}
+
+fn no_secret() -> Failure {
+    Failure::failed(
+        "[auth.jwt] checks tokens with a provider's public keys, and only the provider can sign for those\n\
+         ask the provider for a token, or set [auth.jwt] secret instead of issuer and jwks_url",
     )
 }
 

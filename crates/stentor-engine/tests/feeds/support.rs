@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use stentor_auth::Principal;
+use stentor_auth::{Principal, PrincipalConfig};
 use stentor_broker::{Broker, HashError, HashSink, HashStore, HashValue, MemoryBroker, MemoryHashStore};
 use stentor_engine::{
     Delivery, Engine, EngineConfig, Guards, Limits, Metrics, OperationId, Resolvers, Session,
@@ -72,8 +72,12 @@ impl Client {
     pub(crate) fn of(mut self, claims: &Value) -> Self {
         let claims = claims.as_object().cloned().unwrap_or_default();
         let ends = SystemTime::now() + Duration::from_secs(3_600);
-        let keep = ["tenant".to_owned()].into();
-        let principal = Principal::from_claims(&claims, ends, &keep, Some("tenant"));
+        let config = PrincipalConfig {
+            keep: ["tenant".to_owned()].into(),
+            tenant_claim: Some("tenant".into()),
+            ..PrincipalConfig::default()
+        };
+        let principal = Principal::from_claims(&claims, ends, &config);
         self.0.authenticate(Some(Arc::new(principal)));
         self
     }

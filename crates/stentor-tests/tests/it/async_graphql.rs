@@ -349,5 +349,5 @@ async fn the_resolvers_know_the_principal_and_subscriptions_the_types() {
 fn principal() -> Principal {
     let claims = json!({"sub": "u1"});
     let claims = claims.as_object().expect("an object");
-    Principal::from_claims(claims, std::time::SystemTime::UNIX_EPOCH, &[].into(), None)
+    Principal::from_claims(claims, std::time::SystemTime::UNIX_EPOCH, &stentor::PrincipalConfig::default())
 }

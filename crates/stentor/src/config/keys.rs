@@ -1,6 +1,8 @@
 //! Every key of the configuration, once: [`KEYS`].
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
+
+use stentor_auth::Algorithm;
 
 use super::{
     AuthConfig, ByteSize, Config, Period,
@@ -47,14 +49,14 @@ pub(super) fn is_table(path: &str) -> bool {
     tables().contains(&path)
 }
 
+/// Whether the key is a map, whose entries the operator names.
+pub(super) fn is_map(path: &str) -> bool {
+    path == "auth.roles"
+}
+
 /// Whether the value must not be shown.
 pub(super) fn is_secret(path: &str) -> bool {
     matches!(path, "auth.jwt.secret" | "broker.url")
-}
-
-/// Why a key that one may expect is not there.
-pub(super) fn not_built(path: &str) -> Option<&'static str> {
-    NOT_BUILT.iter().find(|(key, _)| *key == path).map(|(_, why)| *why)
 }
 
 /// The key or table that was most likely meant by a path that names none.
@@ -168,6 +170,36 @@ fn prefix(prefix: &str) -> Result<(), String> {
     }
 }
 
+/// Scopes are words of the `scope` claim, so they have no white space.
+fn role_scopes(roles: &BTreeMap<String, Vec<String>>) -> Result<(), String> {
+    for (role, scopes) in roles {
+        let name = role
+            .rsplit_once('/')
+            .map_or(role.as_str(), |(client, name)| if client.is_empty() { "" } else { name });
+        if name.is_empty() {
+            return Err(format!("\"{role}\" is neither ROLE nor CLIENT/ROLE"));
+        }
+        if scopes.is_empty() {
+            return Err(format!("the role \"{role}\" brings no scope; list some, or leave it out"));
+        }
+        if let Some(scope) =
+            scopes.iter().find(|scope| scope.is_empty() || scope.contains(char::is_whitespace))
+        {
+            return Err(format!("\"{scope}\" of the role \"{role}\" is not a scope, such as \"bot:view\""));
+        }
+    }
+    Ok(())
+}
+
+fn algorithms(list: &[Algorithm]) -> Result<(), String> {
+    if list.is_empty() {
+        return Err(
+            "without an algorithm no token could be accepted; name some, or leave the key out".to_owned()
+        );
+    }
+    Ok(())
+}
+
 fn auth(config: &mut Config) -> &mut AuthConfig {
     config.auth.get_or_insert_default()
 }
@@ -177,11 +209,6 @@ pub(super) const PREFIX: &str = "STENTOR_";
 const MAX_PREFIX_BYTES: usize = 64;
 /// Between 0, nothing in common, and 1: a letter wrong or missing in a short name is near, another word is not.
 const NEAR: f64 = 0.6;
-
-const NOT_BUILT: &[(&str, &str)] = &[(
-    "auth.jwt.jwks_url",
-    "keys from a URL are not built yet; tokens are checked with the secret in auth.jwt.secret (HS256)",
-)];
 
 /// In the order of the documentation; the keys of a table stand together.
 pub(super) static KEYS: &[Key] = &[
@@ -211,12 +238,24 @@ pub(super) static KEYS: &[Key] = &[
         "The claim that names the tenant, or the list of tenants, for `@tenant`."),
     key!("auth.anonymous", |c| auth(c).anonymous, if anything,
         "Whether a connection without a token is let in, for `@public` fields. A wrong token is refused in any case."),
+    key!("auth.roles", |c| auth(c).roles, if role_scopes,
+        "Scopes that a role brings, as if they stood in the token's `scope`. A name is a realm role (`realm_access.roles`), `CLIENT/ROLE` a client's (`resource_access`). In the environment `trader=bot:view trade:view; dashboard/operator=runner:view`."),
     key!("auth.jwt.secret", |c| auth(c).jwt.secret, if anything,
-        "The secret that tokens are signed with, HS256; 32 bytes or more. Needed wherever there is an `[auth]`."),
+        "The secret that tokens are signed with, HS256; 32 bytes or more. Every `[auth]` needs this, `jwks_url` or `issuer`."),
+    key!("auth.jwt.jwks_url", |c| auth(c).jwt.jwks_url, if anything,
+        "Where the public keys are that tokens are signed with, as a JSON Web Key Set. `https://`, or `http://` on this machine. Not together with `secret`."),
+    key!("auth.jwt.issuer", |c| auth(c).jwt.issuer, if anything,
+        "What the token's `iss` must be, letter for letter. Without `secret` and `jwks_url` it is also the OpenID provider whose `/.well-known/openid-configuration` names the keys, a Keycloak realm say. None: `iss` is not looked at."),
+    key!("auth.jwt.algorithms", |c| auth(c).jwt.algorithms, if |list| algorithms(list),
+        "How tokens may be signed that are checked with public keys. With a `secret` it is always HS256."),
     key!("auth.jwt.audience", |c| auth(c).jwt.audience, if anything,
         "One of these must be in the token's `aud`. None: `aud` is not looked at."),
-    key!("auth.jwt.issuer", |c| auth(c).jwt.issuer, if anything,
-        "What the token's `iss` must be. None: it is not looked at."),
+    key!("auth.jwt.refresh_interval", |c| auth(c).jwt.refresh_interval, in Period::seconds(15)..=Period::hours(24),
+        "Longest time between two fetches of the public keys, and so the time for which a key still works that the provider has withdrawn. A shorter `Cache-Control: max-age` of the provider is heeded down to 1 min. A new key is found at once."),
+    key!("auth.jwt.ca_file", |c| auth(c).jwt.ca_file, if anything,
+        "Certificates (PEM) to trust beside the system's where keys are fetched. In the file relative to the file's folder."),
+    key!("auth.jwt.dangerously_allow_http", |c| auth(c).jwt.dangerously_allow_http, if anything,
+        "Whether public keys may be fetched over `http://` from another machine. Whoever sits on the way can then sign tokens for everybody."),
     key!("limits.message_bytes", |c| c.limits.message_bytes, in ByteSize::kib(1)..=ByteSize::mib(16),
         "Longest WebSocket message and HTTP body. Longer: closed with 1009; HTTP 413."),
     key!("limits.connections", |c| c.limits.connections, in 1..=10_000_000,
@@ -280,7 +319,7 @@ const INTRODUCTION: &str = r#"# Configuration
 `stentor serve --config stentor.toml` reads a [TOML](https://toml.io) file. Every key can also stand in the environment:
 `STENTOR_`, then the key in capitals, with two underscores between tables and key: `STENTOR_LISTEN`,
 `STENTOR_BROKER__URL`, `STENTOR_AUTH__JWT__SECRET`. The environment wins. A variable's value is text, and takes the type of
-its key; lists have commas between their items; where a key has no default, the empty value is none.
+its key; lists have commas between their items, and a table of roles has the form that is shown beside it; where a key has no default, the empty value is none.
 
 A key that is not known is refused, with the nearest one that is; so is a value outside its range. `stentor check` tells
 every mistake without starting. Lengths of time have a unit, `ms`, `s`, `m`, `h` or `d`; sizes have `B`, `KiB`, `MiB` or `GiB`.
@@ -296,8 +335,12 @@ url = "redis://127.0.0.1:6379"
 tenant_claim = "tenant_id"
 
 [auth.jwt]
-secret = "a secret of 32 bytes, or of more"
+issuer = "https://id.example.com/realms/main"
 audience = "stentor"
+
+[auth.roles]
+trader = ["bot:view", "trade:view"]
+"dashboard/operator" = ["runner:view"]
 ```
 
 Without an `[auth]` everyone is anonymous, and a schema that asks who somebody is does not start. Variables named as

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    BrokerUrl, Config, ConfigError,
+    BrokerUrl, Config, ConfigError, KeySource,
     error::{Place, Problem},
     keys::{self, PREFIX},
     setting::Written,
@@ -78,6 +78,10 @@ impl Loader {
             self.config.schema = folder.join(&self.config.schema);
             let ca_file = self.config.broker.ca_file.take();
             self.config.broker.ca_file = ca_file.map(|file| folder.join(file));
+            let ca_file = self.config.auth.as_mut().and_then(|auth| auth.jwt.ca_file.as_mut());
+            if let Some(ca_file) = ca_file {
+                *ca_file = folder.join(&ca_file);
+            }
         }
     }
 
@@ -93,7 +97,7 @@ impl Loader {
 
     fn read_entry(&mut self, file: File<'_>, path: &str, key: Range<usize>, value: &Spanned<DeValue<'_>>) {
         if keys::find(path).is_some() {
-            self.set(path, Written::Toml(value.get_ref()), file.place(value.span()));
+            self.read_value(file, path, value);
         } else if !keys::is_table(path) {
             self.problems.push(unknown(path, path, file.place(key), str::to_owned));
         } else if let Some(table) = value.as_ref().as_table() {
@@ -103,6 +107,19 @@ impl Loader {
             let message = format!("`{path}` is a table of keys, not a value");
             let help = Some(format!("write [{path}] on a line of its own, and its keys below"));
             self.problems.push(Problem::new(file.place(key), message).with_help(help));
+        }
+    }
+
+    /// The entries of a map are set one by one, so that a mistake has the place of its entry.
+    fn read_value(&mut self, file: File<'_>, path: &str, value: &Spanned<DeValue<'_>>) {
+        let entries = value.as_ref().as_table().filter(|_| keys::is_map(path));
+        let Some(entries) = entries else {
+            return self.set(path, Written::Toml(value.get_ref()), file.place(value.span()));
+        };
+        let mut entries: Vec<_> = entries.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        for (name, entry) in entries {
+            self.set(path, Written::Entry(name.get_ref(), entry.get_ref()), file.place(entry.span()));
         }
     }
 
@@ -145,10 +162,8 @@ impl Loader {
 
     /// The rules between keys, once each key for itself is right.
     fn check_together(&mut self) {
-        let Config { auth, broker, limits, shutdown, .. } = &self.config;
-        let no_secret = auth.as_ref().is_some_and(|auth| auth.jwt.secret.expose().is_empty());
-        let rules = [
-            (!no_secret, SECRET_PLACES, NO_SECRET),
+        let Config { broker, limits, shutdown, .. } = &self.config;
+        let rules: &[(bool, &[&str], &str)] = &[
             (
                 !broker.required || broker.url.is_some(),
                 &["broker.required"],
@@ -180,18 +195,37 @@ impl Loader {
                 "`shutdown.window` must not be longer than `shutdown.timeout`",
             ),
         ];
-        for (_, blamed, message) in rules.into_iter().filter(|(holds, ..)| !holds) {
+        for (_, blamed, message) in rules.iter().filter(|(holds, ..)| !holds) {
             let place = blamed.iter().find_map(|path| self.places.get(*path)).cloned().unwrap_or_default();
-            self.problems.push(Problem::new(place, message));
+            self.problems.push(Problem::new(place, *message));
+        }
+        self.check_keys();
+    }
+
+    /// Exactly one kind of key checks tokens, and what belongs to another kind has no use.
+    fn check_keys(&mut self) {
+        let Some(auth) = &self.config.auth else { return };
+        match auth.jwt.key_source() {
+            Ok(KeySource::Secret(_)) => {
+                let useless =
+                    PUBLIC_KEYS_ONLY.iter().filter_map(|path| Some((path, self.places.get(*path)?)));
+                let problems = useless.map(|(path, place)| {
+                    let message = format!("`{path}` is about public keys, and has no use beside `auth.jwt.secret`; remove one of the two");
+                    Problem::new(place.clone(), message)
+                });
+                self.problems.extend(problems);
+            }
+            Ok(KeySource::Url(_) | KeySource::Issuer(_)) => {}
+            Err(message) => {
+                let place = KEY_PLACES.iter().find_map(|path| self.places.get(*path)).cloned();
+                self.problems.push(Problem::new(place.unwrap_or_default(), message));
+            }
         }
     }
 }
 
 /// A key or variable, `written` so, that has no row in the table; `spell` writes another as it is written there.
 fn unknown(path: &str, written: &str, place: Place, spell: fn(&str) -> String) -> Problem {
-    if let Some(why) = keys::not_built(path) {
-        return Problem::new(place, format!("`{written}`: {why}"));
-    }
     let help = keys::nearest(path).map(|near| match keys::is_table(near) {
         true => format!("did you mean the table `{near}`?"),
         false => format!("did you mean `{}`?", spell(near)),
@@ -212,14 +246,20 @@ fn is_foreign(name: &str, value: &str) -> bool {
 /// What `stentor subscribe` reads, in the environment of every command where somebody has exported it.
 const CLIENT_VARIABLES: [&str; 2] = ["STENTOR_TOKEN", "STENTOR_URL"];
 
-const NO_SECRET: &str = "with an `[auth]` there must be an `auth.jwt.secret` (HS256); keys found through the issuer (OIDC) or \
-a URL are not built yet";
-/// Where `[auth]` came from, the likeliest first.
-const SECRET_PLACES: &[&str] = &[
-    "auth.jwt.secret",
+/// Where `[auth]` came from, the likeliest to be wrong first.
+const KEY_PLACES: &[&str] = &[
+    "auth.jwt.jwks_url",
     "auth.jwt.issuer",
+    "auth.jwt.secret",
     "auth",
     "auth.jwt.audience",
     "auth.tenant_claim",
     "auth.anonymous",
+    "auth.roles",
+];
+const PUBLIC_KEYS_ONLY: &[&str] = &[
+    "auth.jwt.algorithms",
+    "auth.jwt.refresh_interval",
+    "auth.jwt.ca_file",
+    "auth.jwt.dangerously_allow_http",
 ];

@@ -3,6 +3,7 @@
 //! Every key is one row of the table in `keys.rs`: its place in [`Config`], its range and its meaning. Reading the file,
 //! typing the environment, the nearest known key and the table of [`reference()`] all come from there.
 
+mod auth;
 mod error;
 mod keys;
 mod load;
@@ -12,6 +13,8 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use auth::is_loopback;
+pub use auth::{AuthConfig, AuthJwtConfig, KeySource};
 pub use error::ConfigError;
 pub use keys::reference;
 pub use load::environment;
@@ -111,28 +114,6 @@ impl Default for BrokerConfig {
             hash_poll: Period::millis(500),
         }
     }
-}
-
-/// `[auth]`: who may connect.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AuthConfig {
-    /// The claim that names the tenant, or the tenants.
-    pub tenant_claim: Option<String>,
-    /// Whether a connection without a token is let in.
-    pub anonymous: bool,
-    /// `[auth.jwt]`
-    pub jwt: AuthJwtConfig,
-}
-
-/// `[auth.jwt]`: which tokens are accepted.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AuthJwtConfig {
-    /// The secret that tokens are signed with; never empty once loaded.
-    pub secret: Secret,
-    /// One of these must be in `aud`; empty: `aud` is not looked at.
-    pub audience: Vec<String>,
-    /// What `iss` must be.
-    pub issuer: Option<String>,
 }
 
 /// `[limits]`: everything that a client or a publisher can make grow.

@@ -1,11 +1,13 @@
 //! From what was written to the type of a field: [`Setting`].
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
+use stentor_auth::{Algorithm, UnknownAlgorithm};
 use toml::de::DeValue;
 
 use super::{BrokerUrl, ByteSize, LogFormat, LogLevel, Period, Secret};
@@ -17,6 +19,8 @@ pub(super) enum Written<'a> {
     Variable(&'a str),
     /// In the file.
     Toml(&'a DeValue<'a>),
+    /// In the file, one entry of a map.
+    Entry(&'a str, &'a DeValue<'a>),
 }
 
 /// A type that a field of the configuration can have.
@@ -33,6 +37,11 @@ pub(super) trait Setting: Sized {
         Self::from_text(text)
     }
 
+    /// With one entry more, for a map.
+    fn with_entry(&self, _name: &str, value: &DeValue<'_>) -> Result<Self, String> {
+        Self::from_toml(value)
+    }
+
     /// As one would write it; empty for nothing.
     fn show(&self) -> String;
 }
@@ -46,6 +55,7 @@ pub(super) fn assign<T: Setting>(
     let value = match written {
         Written::Variable(text) => T::from_text(text),
         Written::Toml(value) => T::from_toml(value),
+        Written::Entry(name, value) => field.with_entry(name, value),
     }?;
     check(&value)?;
     *field = value;
@@ -142,6 +152,67 @@ impl Setting for Vec<String> {
 
     fn show(&self) -> String {
         self.join(", ")
+    }
+}
+
+impl Setting for Vec<Algorithm> {
+    const KIND: &'static str = <Vec<String> as Setting>::KIND;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Vec::<String>::from_text(text).and_then(|names| named_algorithms(&names))
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        Vec::<String>::from_toml(value).and_then(|names| named_algorithms(&names))
+    }
+
+    fn show(&self) -> String {
+        self.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn named_algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
+    let parse = |name: &String| match name.as_str() {
+        "HS256" | "HS384" | "HS512" => Err(format!(
+            "\"{name}\" needs a shared secret, and these are for public keys; for HS256 set `auth.jwt.secret`"
+        )),
+        name => name.parse().map_err(|error: UnknownAlgorithm| error.to_string()),
+    };
+    names.iter().map(parse).collect()
+}
+
+/// A table of lists; in the environment `name=item item; name=item`.
+impl Setting for BTreeMap<String, Vec<String>> {
+    const KIND: &'static str = "table of lists";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
+        let mut map = Self::new();
+        for entry in entries {
+            let (name, items) = entry
+                .split_once('=')
+                .ok_or_else(|| format!("\"{entry}\" is not name=item item; entries are divided by ;"))?;
+            let items = items.split([' ', ',']).filter(|item| !item.is_empty()).map(str::to_owned).collect();
+            if map.insert(name.trim().to_owned(), items).is_some() {
+                return Err(format!("\"{}\" is there twice", name.trim()));
+            }
+        }
+        Ok(map)
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        Err(wrong_type(value, Self::KIND))
+    }
+
+    fn with_entry(&self, name: &str, value: &DeValue<'_>) -> Result<Self, String> {
+        let items = Vec::<String>::from_toml(value)?;
+        let mut map = self.clone();
+        map.insert(name.to_owned(), items);
+        Ok(map)
+    }
+
+    fn show(&self) -> String {
+        self.iter().map(|(name, items)| format!("{name}={}", items.join(" "))).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -256,7 +327,9 @@ fn with_article(kind: &str) -> String {
     match kind {
         "address" => format!("an {kind}"),
         "length of time" => format!("a {kind} such as \"30s\""),
-        "list of texts" | "path" | "text" | "whole number" => format!("a {kind}"),
+        "list of texts" | "path" | "table of lists" | "text" | "whole number" => {
+            format!("a {kind}")
+        }
         "size" => format!("a {kind} such as \"256KiB\""),
         other => other.to_owned(),
     }

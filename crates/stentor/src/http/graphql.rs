@@ -1,6 +1,6 @@
 //! Queries and mutations over HTTP: [`answer`].
 
-use std::{sync::Arc, time::SystemTime};
+use std::{pin::pin, sync::Arc, task::Poll};
 
 use axum::{
     body::{Body, Bytes},
@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts},
     response::IntoResponse,
 };
+use futures_util::poll;
 use serde_json::json;
 use stentor_auth::{Principal, token_from_header};
 use stentor_schema::{ErrorCode, GraphQLError, Operation};
@@ -19,7 +20,7 @@ use super::{
     reject::Rejection,
     request::{from_body, from_query},
 };
-use crate::app::App;
+use crate::{app::App, identity::Refused};
 
 /// The methods that there are, as `Allow` tells them.
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS, POST";
@@ -87,7 +88,7 @@ async fn run(
     parts: &Parts,
     request: &stentor_schema::Request,
 ) -> Result<Response<Body>, Rejection> {
-    let principal = authenticate(app, &parts.headers)?;
+    let principal = authenticate(app, &parts.headers).await?;
     let operation = match app.engine.prepare(request) {
         Ok(operation) => operation,
         Err(errors) => return Ok(refuse(media, &errors)),
@@ -110,7 +111,7 @@ async fn run(
     Ok(reply(media, StatusCode::OK, result.bytes().clone()))
 }
 
-fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
+async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
     let mut headers = headers.get_all(header::AUTHORIZATION).into_iter();
     // Bytes that are not text are a wrong token, not a missing one; so are two, of which a proxy may have read the other.
     let text = match (headers.next(), headers.next()) {
@@ -119,7 +120,19 @@ fn authenticate(app: &App, headers: &HeaderMap) -> Result<Option<Arc<Principal>>
         (None, _) => "",
     };
     let token = token_from_header(text);
-    app.identify(token, SystemTime::now()).map_err(|error| Rejection::Unauthenticated(error.to_string()))
+    let mut identity = pin!(app.identify(token));
+    let verdict = match poll!(&mut identity) {
+        Poll::Ready(verdict) => verdict,
+        // A key must be fetched. Those who wait for it leave half of the places to others.
+        Poll::Pending if app.http_requests.available_permits() < app.config.limits.http_requests / 2 => {
+            return Err(Rejection::Overloaded);
+        }
+        Poll::Pending => identity.await,
+    };
+    verdict.map_err(|refused| match refused {
+        Refused::Token(error) => Rejection::Unauthenticated(error.to_string()),
+        Refused::Undecided { retry_after } => Rejection::Undecided { retry_after },
+    })
 }
 
 /// Text that no verifier takes for a token.

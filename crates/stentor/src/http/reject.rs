@@ -1,5 +1,7 @@
 //! Every refusal over HTTP that is not a GraphQL result, with its status and text: [`Rejection`].
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
@@ -33,6 +35,8 @@ pub(crate) enum Rejection {
     TooLarge,
     /// The token is missing or wrong; in words for a person.
     Unauthenticated(String),
+    /// The keys to check the token with could not be fetched.
+    Undecided { retry_after: Duration },
     /// The body is compressed.
     UnsupportedCoding,
     /// The body is not said to be JSON.
@@ -49,7 +53,7 @@ impl Rejection {
         let content_type = [(header::CONTENT_TYPE, media.content_type())];
         let mut response = (status, content_type, errors.to_string()).into_response();
         if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -60,7 +64,7 @@ impl Rejection {
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Undecided { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -70,24 +74,30 @@ impl Rejection {
         }
     }
 
-    fn header(&self) -> Option<(header::HeaderName, &'static str)> {
-        match self {
-            Self::Method { allow, .. } => Some((header::ALLOW, allow)),
-            Self::Overloaded => Some((header::RETRY_AFTER, "1")),
-            // The rest of the body may still come, and is no request.
-            Self::SlowBody | Self::TooLarge => Some((header::CONNECTION, "close")),
-            Self::Unauthenticated(_) => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            Self::UnsupportedCoding => Some((header::ACCEPT_ENCODING, "identity")),
-            Self::UnsupportedMediaType => Some((header::ACCEPT, "application/json")),
-            Self::WebSocketVersion => Some((header::SEC_WEBSOCKET_VERSION, "13")),
-            _ => None,
+    fn header(&self) -> Option<(header::HeaderName, HeaderValue)> {
+        if let Self::Undecided { retry_after } = self {
+            return Some((header::RETRY_AFTER, (retry_after.as_secs() + 1).into()));
         }
+        let (name, value) = match self {
+            Self::Method { allow, .. } => (header::ALLOW, *allow),
+            Self::Overloaded => (header::RETRY_AFTER, "1"),
+            // The rest of the body may still come, and is no request.
+            Self::SlowBody | Self::TooLarge => (header::CONNECTION, "close"),
+            Self::Unauthenticated(_) => (header::WWW_AUTHENTICATE, "Bearer"),
+            Self::UnsupportedCoding => (header::ACCEPT_ENCODING, "identity"),
+            Self::UnsupportedMediaType => (header::ACCEPT, "application/json"),
+            Self::WebSocketVersion => (header::SEC_WEBSOCKET_VERSION, "13"),
+            _ => return None,
+        };
+        Some((name, HeaderValue::from_static(value)))
     }
 
     fn code(&self) -> ErrorCode {
         match self {
             Self::ForeignOrigin => ErrorCode::Forbidden,
-            Self::Overloaded | Self::SlowBody | Self::Timeout => ErrorCode::Unavailable,
+            Self::Overloaded | Self::SlowBody | Self::Timeout | Self::Undecided { .. } => {
+                ErrorCode::Unavailable
+            }
             Self::TooLarge => ErrorCode::LimitExceeded,
             Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
             _ => ErrorCode::BadUserInput,
@@ -106,6 +116,7 @@ impl Rejection {
             Self::SlowBody => "the body took too long to arrive".into(),
             Self::Timeout => "the answer took too long".into(),
             Self::TooLarge => "the request is larger than this server takes".into(),
+            Self::Undecided { .. } => "the token cannot be checked at the moment; try again later".into(),
             Self::UnsupportedCoding => "send the body without a Content-Encoding".into(),
             Self::UnsupportedMediaType => "send the request as application/json, in UTF-8".into(),
             Self::WebSocketVersion => "this server speaks version 13 of WebSocket".into(),

@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::SystemTime,
 };
 
@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use super::{
     batch::Batch,
     frame::{Incoming, Opcode, close_frame, write_header},
+    identifying::Identifying,
 };
-use crate::app::App;
+use crate::{app::App, identity::Refused};
 
 /// One connection without its socket: what arrives goes in, what leaves is written into a batch.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Link {
     session: Session,
     /// Names the connection in the log.
     number: u64,
+    /// While it is not decided who the client is.
+    identifying: Option<Identifying>,
     /// When the principal's token ends for good.
     expires: Option<Instant>,
     /// Why the connection ended, for its last line in the log.
@@ -58,6 +61,7 @@ impl Link {
             protocol,
             session,
             number,
+            identifying: None,
             expires: None,
             ended: None,
             ended_operations: 0,
@@ -119,6 +123,7 @@ impl Link {
 
     /// Puts what the protocol and the engine have to say into `batch`, until it is full; ready if more may follow.
     pub(super) fn fill(&mut self, batch: &mut Batch, context: &mut Context<'_>, now: Instant) -> Poll<()> {
+        self.identify(context, now);
         self.transmit(batch);
         let mut delivered = 0;
         let outcome = loop {
@@ -157,6 +162,7 @@ impl Link {
     /// Ends every operation that runs. Nobody hears them once the connection is closed, however long the client takes to
     /// leave.
     fn end_operations(&mut self) {
+        self.identifying = None;
         let ended = self.session.stop_all();
         self.ended_operations += ended.len();
         let reason = self.ended.as_deref().unwrap_or(DROPPED);
@@ -178,16 +184,32 @@ impl Link {
         }
     }
 
+    /// Asks who the client is. As a rule that is known at once, and operations may follow in the same packet.
     fn authenticate(&mut self, payload: Option<&Value>, now: Instant) {
-        let clock = SystemTime::now();
-        match self.app.identify(token_from_init(payload), clock) {
+        self.identifying = Some(Identifying::new(&self.app, token_from_init(payload)));
+        self.identify(&mut Context::from_waker(Waker::noop()), now);
+    }
+
+    /// Lets the client in or closes the connection, as soon as it is known who it is.
+    fn identify(&mut self, context: &mut Context<'_>, now: Instant) {
+        let Some(Poll::Ready(verdict)) =
+            self.identifying.as_mut().map(|identifying| identifying.poll(context))
+        else {
+            return;
+        };
+        self.identifying = None;
+        match verdict {
             Ok(principal) => {
+                let clock = SystemTime::now();
                 self.expires =
                     principal.as_ref().and_then(|principal| self.app.expiry(principal, clock, now));
                 self.session.authenticate(principal);
                 self.protocol.accept(None);
             }
-            Err(error) => self.close(CloseCode::Forbidden, error.to_string()),
+            Err(Refused::Token(error)) => self.close(CloseCode::Forbidden, error.to_string()),
+            Err(undecided @ Refused::Undecided { .. }) => {
+                self.close(CloseCode::TryAgainLater, undecided.to_string());
+            }
         }
     }
 

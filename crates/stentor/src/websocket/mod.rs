@@ -3,6 +3,7 @@
 mod batch;
 mod driver;
 mod frame;
+mod identifying;
 mod link;
 mod upgrade;
 
