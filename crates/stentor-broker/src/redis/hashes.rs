@@ -113,13 +113,13 @@ impl HashStore for RedisHashStore {
     }
 
     async fn read(&self, key: &str) -> Result<Option<Arc<HashValue>>, HashError> {
-        self.shared.hashes.reads.fetch_add(1, Ordering::Relaxed);
         let answer = self.ask::<Fields>(&get_all(&self.shared.server.key(key))).await;
         // A read that was not answered has changed nothing.
         let fields = answer.map_err(|error| match error {
             HashError::Unknown(reason) => HashError::Away(reason),
             other => other,
         })?;
+        self.shared.hashes.reads.fetch_add(1, Ordering::Relaxed);
         let value = value(fields).map_err(|large| HashError::Refused(large.to_string()))?;
         Ok(value.map(Arc::new))
     }

@@ -242,7 +242,7 @@ impl Watches {
             }
             Found::Value(value) => watch.tell(value).map(HashEvent::Value),
         };
-        if event.is_some() && cause == Cause::Poll && !again {
+        if event.is_some() && !watching && cause == Cause::Poll && !again {
             // Nobody announced this.
             self.announces = false;
         }
@@ -347,6 +347,10 @@ mod tests {
         (
             "a server that cannot answer is asked at the next poll",
             "watch:1 confirmed READ later>- announces quiet poll READ absent>1w poll quiet",
+        ),
+        (
+            "a first value that comes late was not kept silent",
+            "watch:1 confirmed READ later>- announces poll READ found:x>1wx poll quiet",
         ),
         ("a change makes a failed read due", "watch:1 confirmed READ later>- changed READ found:x>1wx quiet"),
         ("refused", "watch:1 confirmed READ refused>1refused quiet empty"),

@@ -49,7 +49,17 @@ export class Redis {
 
   /** Ends the server without a goodbye and starts an empty one in its place. */
   async restart() {
+    await this.kill();
+    await this.resume();
+  }
+
+  /** Ends the server without a goodbye. */
+  async kill() {
     await this.#program.end("SIGKILL");
+  }
+
+  /** Starts an empty server in the place of the one that was ended. */
+  async resume() {
     await this.#launch();
   }
 

@@ -20,6 +20,8 @@ export class Server {
     const settings = {
       STENTOR_LISTEN: `127.0.0.1:${server.port}`,
       STENTOR_BROKER__URL: broker,
+      // A restart of Redis is a reconnect, however slow the machine is.
+      STENTOR_BROKER__FALLBACK_AFTER: "1m",
       STENTOR_SHUTDOWN__WINDOW: "1s",
       ...environment,
     };

@@ -55,3 +55,18 @@ fact("a restart of Redis is told to every subscription of a socket", async (worl
   assert.deepEqual(told.sort(), ids);
   for (const operation of operations) assert.equal(operation.waiting, 0);
 });
+
+fact("while Redis is away for long a socket stays, and its subscription is told of both switches", async (world) => {
+  const server = await world.server({ environment: { STENTOR_BROKER__FALLBACK_AFTER: "100ms" } });
+  const client = world.client(server, { claims, options: { generateID: () => "patient" } });
+  const operation = await client.subscribe(BOT_STATUS);
+  const failover = { gap: { id: "patient", dropped: null, reason: "FAILOVER" } };
+
+  await world.redis.kill();
+  assert.deepEqual((await client.pings.take("the switch to memory")).stentor, failover);
+  await world.redis.resume();
+  assert.deepEqual((await client.pings.take("the switch back")).stentor, failover);
+  await world.redis.publish("bot:42", event);
+  assert.deepEqual(await operation.next(), { data: result });
+  assert.equal(client.opened, 1);
+});
