@@ -51,13 +51,17 @@ impl Stentor {
         http::router(&self.0)
     }
 
-    /// Sends an event, as JSON, to the subscribers of `topic` on every node.
+    /// Sends an event to the subscribers of `topic` on every node: text as it is, everything else as JSON.
     ///
     /// # Errors
     ///
     /// The event does not serialize, or as [`Broker::publish`](crate::Broker::publish).
     pub async fn publish<T: Serialize + ?Sized>(&self, topic: &str, event: &T) -> Result<(), PublishError> {
-        let payload = serde_json::to_vec(event).map_err(|error| PublishError::NotSent(error.to_string()))?;
+        let unsent = |error: serde_json::Error| PublishError::NotSent(error.to_string());
+        let mut payload = serde_json::to_vec(event).map_err(unsent)?;
+        if payload.starts_with(b"\"") {
+            payload = serde_json::from_slice::<String>(&payload).map_err(unsent)?.into_bytes();
+        }
         self.0.engine.publish(topic, Bytes::from(payload)).await
     }
 

@@ -11,6 +11,7 @@ mod delivery;
 mod drain;
 mod failover;
 mod faults;
+mod feeds;
 mod graphiql;
 mod guards;
 mod handshake;
