@@ -6,6 +6,7 @@
 mod client;
 mod http;
 mod process;
+mod provider;
 mod publisher;
 mod server;
 mod token;
@@ -18,6 +19,7 @@ pub use crate::{
     client::{Dial, Incoming, WsClient},
     http::{HttpResponse, exchange, request},
     process::Process,
+    provider::{Answer, KEYS, Provider, Signer},
     publisher::Publisher,
     server::{Served, TestServer},
     token::{SECRET, auth, seconds_since_epoch, token},

@@ -16,6 +16,7 @@ mod graphiql;
 mod guards;
 mod handshake;
 mod http;
+mod keys;
 mod ledger;
 mod limits;
 mod mutations;
