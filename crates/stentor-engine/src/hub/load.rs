@@ -247,3 +247,63 @@ impl fmt::Debug for LoadRunner {
 fn failed(code: ErrorCode, message: &str) -> GraphQLError {
     GraphQLError::new(code, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ResolverError;
+
+    struct Never;
+
+    #[async_trait::async_trait]
+    impl Loader for Never {
+        async fn load(&self, _event: LoadCall) -> Result<Option<Value>, ResolverError> {
+            std::future::pending().await
+        }
+    }
+
+    const LIMITS: LoadLimits = LoadLimits { waiting: 2, in_flight: 1, timeout: Duration::from_secs(1) };
+
+    fn full_queue() -> (LoadQueue, Arc<Event>) {
+        let place = Place { topic: 0, audience: AudienceKey([0; 32]), epoch: 0 };
+        let (mut queue, event) = (LoadQueue::new(Arc::new(Never), place), Arc::new(Event::from_text("e")));
+        assert_eq!(queue.push(&event, LIMITS), Pushed::Waits);
+        assert_eq!(queue.push(&event, LIMITS), Pushed::Waits);
+        (queue, event)
+    }
+
+    fn last_loss(queue: &LoadQueue) -> (u64, Gap) {
+        match queue.waiting.back() {
+            Some(Waiting::Lost { number, gap }) => (*number, *gap),
+            _ => panic!("the last is no loss"),
+        }
+    }
+
+    #[test]
+    fn losses_that_the_same_members_had_are_one() {
+        let (mut queue, event) = full_queue();
+        for _ in 0..1_000 {
+            assert_eq!(queue.push(&event, LIMITS), Pushed::Lost);
+        }
+        assert_eq!(queue.waiting.len(), 3);
+        assert_eq!(last_loss(&queue).1, Gap { dropped: Some(1_000), reason: GapReason::Source });
+    }
+
+    #[test]
+    fn members_that_come_between_losses_do_not_make_the_queue_grow_without_end() {
+        let (mut queue, event) = full_queue();
+        let mut joined = 0;
+        for _ in 0..1_000 {
+            joined = queue.join();
+            assert_eq!(queue.push(&event, LIMITS), Pushed::Lost);
+        }
+        assert_eq!(queue.waiting.len(), 2 * LIMITS.waiting);
+        let (number, gap) = last_loss(&queue);
+        assert_eq!(
+            gap,
+            Gap { dropped: None, reason: GapReason::Source },
+            "no count is told that is not one's own"
+        );
+        assert!(number >= joined, "the last to join hears of its loss too");
+    }
+}
