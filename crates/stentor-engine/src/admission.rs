@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use stentor_auth::Principal;
 use stentor_schema::{ErrorCode, GraphQLError, JsonObject, RootField, RootPlan};
 
-use crate::{Call, ResolverError};
+use crate::{Call, ResolverError, execution::Answering};
 
 /// Decides who may use one root field, after the guards of the schema and before anything else is done for it.
 #[async_trait]
@@ -40,6 +40,15 @@ impl Guards {
         !self.of(field).is_empty()
     }
 
+    fn of(&self, field: &RootField) -> &[Arc<dyn Guard>] {
+        if self.0.is_empty() {
+            return &[];
+        }
+        self.0.get(&field.coordinate()).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl Answering {
     /// Asks the guards of one root field, in the order they were given.
     ///
     /// # Errors
@@ -51,8 +60,8 @@ impl Guards {
         arguments: &Arc<JsonObject>,
         principal: Option<&Arc<Principal>>,
     ) -> Result<(), GraphQLError> {
-        for guard in self.of(field) {
-            let call = Call { arguments: Arc::clone(arguments), principal: principal.cloned() };
+        for guard in self.guards.of(field) {
+            let call = self.call(arguments, principal);
             match AssertUnwindSafe(guard.check(call)).catch_unwind().await {
                 Ok(outcome) => outcome?,
                 Err(_) => {
@@ -79,13 +88,6 @@ impl Guards {
             self.admit(&call.field, &call.arguments, principal).await?;
         }
         Ok(())
-    }
-
-    fn of(&self, field: &RootField) -> &[Arc<dyn Guard>] {
-        if self.0.is_empty() {
-            return &[];
-        }
-        self.0.get(&field.coordinate()).map(Vec::as_slice).unwrap_or_default()
     }
 }
 

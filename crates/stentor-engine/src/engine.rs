@@ -2,14 +2,13 @@
 
 use std::{fmt, num::NonZeroUsize, sync::Arc};
 
-use bytes::Bytes;
 use stentor_auth::Principal;
-use stentor_broker::{Broker, HashError, HashStore, PublishError};
+use stentor_broker::{Broker, HashStore};
 use stentor_schema::{ExecutionResult, GraphQLError, Operation, Request, RootPlan, Schema};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Guards, Limits, Metrics, Resolvers, Session,
+    Guards, Limits, Metrics, Publisher, Resolvers, Session,
     execution::{Answering, Order},
     hub::Hub,
     outbox::Outbox,
@@ -78,7 +77,8 @@ impl Engine {
         let shards =
             shards.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let hub = Hub::start(&broker, &hashes, &limits, &metrics, shards);
-        let answering = Arc::new(Answering { resolvers, guards, authentication });
+        let publisher = Publisher::new(Arc::clone(&broker), Arc::clone(&hashes));
+        let answering = Arc::new(Answering { resolvers, guards, publisher, authentication });
         let requests = Arc::new(Semaphore::new(limits.requests));
         let admissions = Arc::new(Semaphore::new(limits.requests));
         Self(Arc::new(Parts {
@@ -121,7 +121,7 @@ impl Engine {
         principal: Option<&Arc<Principal>>,
     ) -> Result<(), GraphQLError> {
         self.0.answering.authorize(plan, principal.map(Arc::as_ref))?;
-        self.0.answering.guards.admit_all(plan, principal).await
+        self.0.answering.admit_all(plan, principal).await
     }
 
     /// Runs a query that is [authorized](Self::authorize): its root fields are resolved together.
@@ -134,22 +134,9 @@ impl Engine {
         self.0.answering.respond(plan, Order::Serial, principal).await
     }
 
-    /// Sends an event to every node's subscribers of `topic`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Broker::publish`].
-    pub async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), PublishError> {
-        self.0.broker.publish(topic, payload).await
-    }
-
-    /// Sets fields of a hash, whose other fields stay, for every node's subscribers of `key`.
-    ///
-    /// # Errors
-    ///
-    /// As [`HashStore::write`].
-    pub async fn set_hash(&self, key: &str, fields: &[(String, String)]) -> Result<(), HashError> {
-        self.0.hashes.write(key, fields).await
+    /// Where the node's own events go out.
+    pub fn publisher(&self) -> &Publisher {
+        &self.0.answering.publisher
     }
 
     /// The schema it serves.

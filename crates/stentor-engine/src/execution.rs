@@ -5,10 +5,12 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::{FutureExt, future::join_all};
 use serde_json::Value;
 use stentor_auth::Principal;
-use stentor_schema::{ErrorCode, ExecutionResult, Feed, GraphQLError, Resolved, RootCall, RootPlan};
+use stentor_schema::{
+    ErrorCode, ExecutionResult, Feed, GraphQLError, JsonObject, Resolved, RootCall, RootPlan,
+};
 
 use crate::{
-    Call, Guards, Resolvers,
+    Call, Guards, Publisher, Resolvers,
     guard::{Holder, authorize},
 };
 
@@ -17,6 +19,7 @@ use crate::{
 pub(crate) struct Answering {
     pub(crate) resolvers: Resolvers,
     pub(crate) guards: Guards,
+    pub(crate) publisher: Publisher,
     pub(crate) authentication: bool,
 }
 
@@ -64,6 +67,15 @@ impl Answering {
         if self.authentication { authorize(&call.field, &call.arguments, principal) } else { Ok(()) }
     }
 
+    /// One use of a root field, as a function of the embedding program is told of it.
+    pub(crate) fn call(&self, arguments: &Arc<JsonObject>, principal: Option<&Arc<Principal>>) -> Call {
+        Call {
+            arguments: Arc::clone(arguments),
+            principal: principal.cloned(),
+            publisher: self.publisher.clone(),
+        }
+    }
+
     async fn answer(
         &self,
         call: &RootCall,
@@ -74,7 +86,7 @@ impl Answering {
             return Ok(Value::from(env!("CARGO_PKG_VERSION")).into());
         }
         let coordinate = call.field.coordinate();
-        let used = Call { arguments: Arc::clone(&call.arguments), principal: principal.cloned() };
+        let used = self.call(&call.arguments, principal);
         let answer = self.resolvers.answer(&coordinate, call, used);
         match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(Some(outcome)) => outcome.map_err(GraphQLError::from),

@@ -14,6 +14,7 @@ mod mailbox;
 mod membership;
 mod metrics;
 mod outbox;
+mod publisher;
 mod resolver;
 mod running;
 mod session;
@@ -25,6 +26,7 @@ pub use engine::{Engine, EngineConfig};
 pub use gap::{Gap, GapReason};
 pub use limits::Limits;
 pub use metrics::Metrics;
+pub use publisher::Publisher;
 pub use resolver::{
     Call, Forwarder, LoadCall, Loader, Resolver, ResolverError, Resolvers, Streamer, ValueStream,
 };

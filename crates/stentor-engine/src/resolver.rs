@@ -6,9 +6,12 @@ use async_trait::async_trait;
 use futures_util::Stream;
 use serde_json::Value;
 use stentor_auth::Principal;
+use stentor_broker::{HashError, PublishError};
 use stentor_schema::{
     ErrorCode, Event, Forwarded, GraphQLError, HandlerKind, JsonObject, Projected, Resolved, RootCall,
 };
+
+use crate::Publisher;
 
 /// Answers one root field of Query or Mutation.
 #[async_trait]
@@ -77,6 +80,8 @@ pub struct Call {
     pub arguments: Arc<JsonObject>,
     /// Who asks; `None` for an anonymous client.
     pub principal: Option<Arc<Principal>>,
+    /// Where what comes of it can be published.
+    pub publisher: Publisher,
 }
 
 /// One event for which a value is to be loaded.
@@ -176,6 +181,32 @@ impl ResolverError {
     /// A failure of which the client learns `message` and nothing else.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { message: message.into(), code }
+    }
+}
+
+/// A client learns that it is worth another try or that nobody knows; the log learns why.
+impl From<PublishError> for ResolverError {
+    fn from(error: PublishError) -> Self {
+        tracing::warn!(%error, "an event was not published");
+        match error {
+            PublishError::Unknown(_) => {
+                Self::new(ErrorCode::Unavailable, "it is not known whether everyone was told")
+            }
+            _ => Self::new(ErrorCode::Unavailable, "nobody could be told; try again later"),
+        }
+    }
+}
+
+/// As for a [`PublishError`].
+impl From<HashError> for ResolverError {
+    fn from(error: HashError) -> Self {
+        tracing::warn!(%error, "a hash was not written");
+        match error {
+            HashError::Unknown(_) => {
+                Self::new(ErrorCode::Unavailable, "it is not known whether everyone was told")
+            }
+            _ => Self::new(ErrorCode::Unavailable, "nobody could be told; try again later"),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    Call, Delivery, Engine, Summary,
+    Delivery, Engine, Summary,
     execution::Order,
     guard::authorize,
     hub::{Entry, Member},
@@ -132,7 +132,7 @@ impl Session {
         let principal = self.principal.clone();
         let work = async move {
             let work = async {
-                answering.guards.admit_all(&plan, principal.as_ref()).await?;
+                answering.admit_all(&plan, principal.as_ref()).await?;
                 Ok(answering.respond(&plan, order, principal.as_ref()).await)
             };
             match timeout(patience, AssertUnwindSafe(work).catch_unwind()).await {
@@ -196,7 +196,7 @@ impl Session {
         let streamer = parts.answering.resolvers.streamer(&plan.field.coordinate()).ok_or_else(unfed)?;
         let streamer = Arc::clone(streamer);
         self.open(id, &plan);
-        let call = Call { arguments: Arc::clone(&plan.arguments), principal: self.principal.clone() };
+        let call = parts.answering.call(&plan.arguments, self.principal.as_ref());
         let streaming = Streaming {
             claims: self.shared_claims(&plan),
             principal: self.principal.clone().filter(|_| plan.is_guarded()),
@@ -257,7 +257,7 @@ impl Engine {
         }
         let work = async {
             let _permit = parts.admissions.acquire().await;
-            parts.answering.guards.admit(&plan.field, &plan.arguments, principal).await
+            parts.answering.admit(&plan.field, &plan.arguments, principal).await
         };
         timeout(parts.limits.request_timeout, work).await.unwrap_or_else(|_| Err(too_slow()))
     }

@@ -9,8 +9,11 @@ use serde::{
 };
 use serde_json::{Map, Value};
 use stentor_auth::Principal;
+use stentor_broker::{HashError, PublishError};
 use stentor_engine::{Forwarder, Guard, Loader, Resolver, ResolverError, Streamer, ValueStream};
 use stentor_schema::{ErrorCode, Forwarded, Projected};
+
+use crate::outgoing::{payload, texts};
 
 /// One use of a field, as the handler of the field sees it; `S` is the [state](crate::Builder::state) of the program.
 #[derive(Clone, Debug)]
@@ -38,6 +41,45 @@ impl<S> Call<S> {
     /// What [`Builder::state`](crate::Builder::state) was given.
     pub fn state(&self) -> &S {
         &self.state
+    }
+
+    /// Sends an event, as [`Stentor::publish`](crate::Stentor::publish) does. A call may be kept, to publish what comes of it
+    /// later.
+    ///
+    /// # Errors
+    ///
+    /// As there. `?` makes a [`ResolverError`] of it that tells the client to try again, and the log why.
+    ///
+    /// ```
+    /// use stentor::{Call, ResolverError, Stentor};
+    ///
+    /// #[derive(serde::Deserialize, serde::Serialize)]
+    /// struct Bot { id: String }
+    ///
+    /// async fn start(bot: Bot, call: Call) -> Result<bool, ResolverError> {
+    ///     call.publish(&format!("bot:{}", bot.id), &bot).await?;
+    ///     Ok(true)
+    /// }
+    ///
+    /// # fn main() -> Result<(), stentor::BuildError> {
+    /// Stentor::builder()
+    ///     .schema("type Query { ok: Boolean @resolver } type Mutation { start(id: ID!): Boolean! @resolver }")
+    ///     .resolver("Query.ok", async |_: serde_json::Value, _: Call| Ok(true))
+    ///     .resolver("Mutation.start", start)
+    ///     .check()
+    /// # }
+    /// ```
+    pub async fn publish<T: Serialize + ?Sized>(&self, topic: &str, event: &T) -> Result<(), PublishError> {
+        self.call.publisher.publish(topic, payload(event)?).await
+    }
+
+    /// Sets fields of a hash, as [`Stentor::set_hash`](crate::Stentor::set_hash) does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn set_hash<T: Serialize + ?Sized>(&self, key: &str, fields: &T) -> Result<(), HashError> {
+        self.call.publisher.set_hash(key, &texts(fields)?).await
     }
 }
 

@@ -3,12 +3,18 @@
 use std::{future::Future, io, sync::Arc};
 
 use axum::Router;
-use bytes::Bytes;
 use serde::Serialize;
 use stentor_broker::{HashError, PublishError};
 use tokio::net::TcpListener;
 
-use crate::{Builder, app::App, config::Config, hash::texts, http, server};
+use crate::{
+    Builder,
+    app::App,
+    config::Config,
+    http,
+    outgoing::{payload, texts},
+    server,
+};
 
 /// A GraphQL subscription server. A handle: clones share.
 #[derive(Clone, Debug)]
@@ -55,14 +61,9 @@ impl Stentor {
     ///
     /// # Errors
     ///
-    /// The event does not serialize, or as [`Broker::publish`](crate::Broker::publish).
+    /// The event does not serialize, or is text that would be read as JSON because it begins with `{` or `[`; and as [`Broker::publish`](crate::Broker::publish).
     pub async fn publish<T: Serialize + ?Sized>(&self, topic: &str, event: &T) -> Result<(), PublishError> {
-        let unsent = |error: serde_json::Error| PublishError::NotSent(error.to_string());
-        let mut payload = serde_json::to_vec(event).map_err(unsent)?;
-        if payload.starts_with(b"\"") {
-            payload = serde_json::from_slice::<String>(&payload).map_err(unsent)?.into_bytes();
-        }
-        self.0.engine.publish(topic, Bytes::from(payload)).await
+        self.0.engine.publisher().publish(topic, payload(event)?).await
     }
 
     /// Sets fields of the hash `key`, as HSET does: its other fields stay. Subscribers of the hash on every node see the value
@@ -94,7 +95,7 @@ impl Stentor {
     /// # }
     /// ```
     pub async fn set_hash<T: Serialize + ?Sized>(&self, key: &str, fields: &T) -> Result<(), HashError> {
-        self.0.engine.set_hash(key, &texts(fields)?).await
+        self.0.engine.publisher().set_hash(key, &texts(fields)?).await
     }
 
     /// The configuration it was built with.

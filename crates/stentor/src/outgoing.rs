@@ -1,8 +1,23 @@
-//! Values of the embedding program as the texts of a hash: [`texts`].
+//! Values of the embedding program as brokers carry them: [`payload`] of an event, [`texts`] of a hash.
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
-use stentor_broker::HashError;
+use stentor_broker::{HashError, PublishError};
+
+/// An event's payload, as [`Stentor::publish`](crate::Stentor::publish) describes it.
+pub(crate) fn payload<T: Serialize + ?Sized>(event: &T) -> Result<Bytes, PublishError> {
+    let refused = |error: serde_json::Error| PublishError::NotSent(error.to_string());
+    let json = serde_json::to_vec(event).map_err(refused)?;
+    if !json.starts_with(b"\"") {
+        return Ok(json.into());
+    }
+    let text: String = serde_json::from_slice(&json).map_err(refused)?;
+    if text.starts_with(['{', '[']) {
+        return Err(PublishError::NotSent("text that begins like JSON would be read as JSON".to_owned()));
+    }
+    Ok(text.into())
+}
 
 /// Every field with its text, as [`Stentor::set_hash`](crate::Stentor::set_hash) describes it.
 pub(crate) fn texts<T: Serialize + ?Sized>(fields: &T) -> Result<Vec<(String, String)>, HashError> {
@@ -25,6 +40,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn text_goes_out_as_it_is_and_everything_else_as_json() {
+        for (event, expected) in [
+            (json!({ "id": "42" }), r#"{"id":"42"}"#),
+            (json!([1, 2]), "[1,2]"),
+            (json!("d-1"), "d-1"),
+            (json!("say \"hello\"\n"), "say \"hello\"\n"),
+            (json!(""), ""),
+            (json!(42), "42"),
+            (json!(true), "true"),
+        ] {
+            assert_eq!(payload(&event).unwrap(), expected, "{event}");
+        }
+        for text in ["{}", "[1", "{ not JSON"] {
+            assert!(matches!(payload(text), Err(PublishError::NotSent(_))), "{text}");
+        }
+    }
 
     #[test]
     fn scalars_are_written_as_text_and_everything_else_as_json() {
