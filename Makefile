@@ -12,8 +12,8 @@ setup: ## install what the tests need and the machine lacks
 web: ## build the pages that are built into the program
 	@scripts/web
 
-demo: web ## serve the trading example, with events at once
-	cargo run --release --locked -p stentor-example-trading
+demo: web ## serve the trading and rag examples, with events at once
+	@scripts/demo
 
 test: setup web ## run every test: crates, real clients, dependency bans
 	cargo test --workspace --locked

@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// Publishes one event after another, for ever.
 pub(crate) async fn run(stentor: Stentor) {
-    let mut market = Market { backtest: 0.0, download: 0.0, trades: 0, alerts: 0 };
+    let mut market = Market { turn: 0, bots: 0, backtest: 0.0, download: 0.0, trades: 0, alerts: 0 };
     let mut ticks = interval(TICK);
     loop {
         ticks.tick().await;
@@ -30,6 +30,10 @@ pub(crate) async fn run(stentor: Stentor) {
 
 /// What has to go on from one event to the next.
 struct Market {
+    /// Every kind of event has its turns, so that whoever watches anything sees something soon.
+    turn: usize,
+    /// Likewise every bot.
+    bots: usize,
     backtest: f64,
     download: f64,
     trades: u64,
@@ -38,27 +42,33 @@ struct Market {
 
 impl Market {
     async fn publish_one(&mut self, stentor: &Stentor) -> Result<(), PublishError> {
-        match fastrand::u8(..10) {
-            0..=2 => {
-                let bot = one_of(&BOTS);
+        self.turn += 1;
+        match self.turn % 10 {
+            0 | 3 | 6 => {
+                let bot = self.bot();
                 let event = bot_status(bot);
                 stentor.publish(&format!("bot:{bot}"), &event).await?;
                 stentor.publish(&format!("org:bots:{OWNER}"), &event).await
             }
-            3..=6 => {
-                let bot = one_of(&BOTS);
+            1 | 4 | 7 | 9 => {
+                let bot = self.bot();
                 let event = self.trade(bot);
                 stentor.publish(&format!("trade:{bot}"), &event).await?;
                 stentor.publish(&format!("org:trades:{OWNER}"), &event).await
             }
-            7 => stentor.publish(&format!("backtest:{BACKTEST}"), &self.backtest()).await,
-            8 => {
+            2 => stentor.publish(&format!("backtest:{BACKTEST}"), &self.backtest()).await,
+            5 => {
                 let event = self.runner();
                 stentor.publish(&format!("runner:{RUNNER}"), &event).await?;
                 stentor.publish(&format!("org:runners:{OWNER}"), &event).await
             }
             _ => stentor.publish(&format!("alert:{OWNER}"), &self.alert()).await,
         }
+    }
+
+    fn bot(&mut self) -> &'static str {
+        self.bots += 1;
+        BOTS[self.bots % BOTS.len()]
     }
 
     fn trade(&mut self, bot: &str) -> Value {

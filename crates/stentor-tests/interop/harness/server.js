@@ -11,10 +11,10 @@ export class Server {
   port;
 
   /**
-   * Serves examples/`example`, or with `folder` what is in there, as `stentor serve` without arguments does.
-   * `environment` comes on top of what every test needs.
+   * Serves examples/`example`, or with `folder` what is in there, as `stentor serve` without arguments does; with `embedded`
+   * the example's own program serves. `environment` comes on top of what every test needs.
    */
-  static async start({ example = "trading", folder, broker, port, environment = {} }) {
+  static async start({ example = "trading", embedded = false, folder, broker, port, environment = {} }) {
     const server = new Server();
     server.port = port ?? (await freePort());
     const settings = {
@@ -26,7 +26,9 @@ export class Server {
       ...environment,
     };
     const config = folder ? [] : ["--config", configOf(example)];
-    server.#program = stentor(["serve", ...config], settings, folder);
+    server.#program = embedded
+      ? program(`STENTOR_${example.toUpperCase()}_BIN`, [], settings)
+      : stentor(["serve", ...config], settings, folder);
     await server.#program.printed(/http:\/\/\S+\/graphql/);
     return server;
   }
@@ -64,10 +66,15 @@ export async function check({ example, folder, environment }) {
   return { code: await program.ended(), output: program.output };
 }
 
-/** The program, with these arguments and nothing of Stentor's in the environment but this. */
+/** The `stentor` program, with these arguments and nothing of Stentor's in the environment but this. */
 export function stentor(args, environment = {}, cwd = undefined, input = undefined) {
-  const binary = process.env.STENTOR_BIN;
-  if (!binary) throw new Error("STENTOR_BIN is not set; `make interop` builds the program and sets it");
+  return program("STENTOR_BIN", args, environment, cwd, input);
+}
+
+/** The program that `variable` names, likewise. */
+function program(variable, args, environment, cwd, input) {
+  const binary = process.env[variable];
+  if (!binary) throw new Error(`${variable} is not set; \`make interop\` builds the programs and sets it`);
   return new Program(binary, args, { cwd, input, env: { ...inherited(), ...environment } });
 }
 

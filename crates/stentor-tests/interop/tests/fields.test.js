@@ -1,4 +1,4 @@
-// Every field of the examples: what `redis-cli PUBLISH` sends is what the reference client receives.
+// Every field of the trading example: what `redis-cli PUBLISH` sends is what the reference client receives.
 
 import assert from "node:assert/strict";
 import { fact } from "../harness/world.js";
@@ -13,14 +13,12 @@ const alert = {
 };
 const trade = { type: "trade_updated", trade_id: "t1", bot_id: "42", pair: "BTC/USDT", side: "long", status: "open", timestamp };
 const runner = { type: "runner_status", runner_id: "r1", status: "online", timestamp };
-const chat = { message_id: "m1", session_id: "s1", role: "assistant", content: "Ω \"quoted\"\n🚀", timestamp };
 
 const botFields = "{ id botId type status healthy error timestamp }";
 const backtestFields = "{ id backtestId type strategyId status progress error timestamp }";
 const alertFields = "{ id alertId type ruleId ownerId alertType severity title description timestamp }";
 const tradeFields = "{ id tradeId type botId pair side status profitPct timestamp }";
 const runnerFields = "{ id runnerId type status progress currentPhase error timestamp }";
-const chatFields = "{ id messageId sessionId role content timestamp }";
 
 const botResult = { id: "42", botId: "42", type: "bot_status", status: "running", healthy: true, error: null, timestamp };
 const backtestResult = {
@@ -36,7 +34,6 @@ const tradeResult = {
 const runnerResult = {
   id: "r1", runnerId: "r1", type: "runner_status", status: "online", progress: null, currentPhase: null, error: null, timestamp,
 };
-const chatResult = { id: "m1", messageId: "m1", sessionId: "s1", role: "assistant", content: "Ω \"quoted\"\n🚀", timestamp };
 
 // Each row: the field with its arguments, its selection, the scope that it needs, and what is published where for which result.
 const trading = [
@@ -100,19 +97,22 @@ for (const { field, fields, scope, topic, events } of trading) {
   });
 }
 
-fact("chatUpdates carries every key of its events", async (world) => {
-  const server = await world.server({ example: "rag" });
-  const operation = await world.client(server).subscribe(`subscription { chatUpdates(sessionId: "s1") ${chatFields} }`);
-  await world.redis.publish("chat:s1", chat);
-  assert.deepEqual(await operation.next(), { data: { chatUpdates: chatResult } });
-});
-
-fact("chatUpdates leaves out a message of another session on its topic", async (world) => {
-  const server = await world.server({ example: "rag" });
-  const operation = await world.client(server).subscribe('subscription { chatUpdates(sessionId: "s1") { messageId } }');
-  await world.redis.publish("chat:s1", { ...chat, session_id: "s2", message_id: "foreign" });
-  await world.redis.publish("chat:s1", { ...chat, message_id: "own" });
-  assert.deepEqual(await operation.next(), { data: { chatUpdates: { messageId: "own" } } });
+fact("in the memory of the example's own program, every field hears its market", async (world) => {
+  const server = await world.server({ embedded: true });
+  const client = world.client(server, { claims: { scope: "bot:view backtest:view runner:view org:view" } });
+  const all = [
+    ["botStatusChanged", 'botId: "42"', botFields], ["backtestProgress", 'backtestId: "7"', backtestFields],
+    ["alertEventCreated", 'ownerId: "org_12345"', alertFields], ["tradeUpdated", 'botId: "42"', tradeFields],
+    ["runnerStatusChanged", 'runnerId: "eu-1"', runnerFields], ["botChanged", 'ownerId: "org_12345"', botFields],
+    ["tradeChanged", 'ownerId: "org_12345"', tradeFields], ["runnerChanged", 'ownerId: "org_12345"', runnerFields],
+  ];
+  const heard = all.map(async ([field, argument, fields]) => {
+    const operation = await client.subscribe(`subscription { ${field}(${argument}) ${fields} }`);
+    const { data, errors } = await operation.next();
+    assert.equal(errors, undefined);
+    assert.ok(data[field].id && data[field].status !== null && data[field].timestamp, JSON.stringify(data));
+  });
+  await Promise.all(heard);
 });
 
 fact("a malformed event is skipped and the subscription lives on", async (world) => {
