@@ -27,7 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/stentor.toml");
     let config = Config::load(Some(path.as_ref()), stentor::config::environment())?;
     let token = token(&config);
-    let listener = TcpListener::bind(&config.listen).await?;
+    let taken = |error| format!("{}: {error}; stop what listens there, or set STENTOR_LISTEN", config.listen);
+    let listener = TcpListener::bind(&config.listen).await.map_err(taken)?;
     let address = listener.local_addr()?;
     let store = Store::default();
     let builder = Stentor::builder().config(config).schema(include_str!("../schema.graphql"));

@@ -19,7 +19,8 @@ const TOKEN_SECONDS: u64 = 24 * 60 * 60;
 async fn main() -> Result<(), Box<dyn Error>> {
     let config = configuration()?;
     let token = token(&config);
-    let listener = TcpListener::bind(&config.listen).await?;
+    let taken = |error| format!("{}: {error}; stop what listens there, or set STENTOR_LISTEN", config.listen);
+    let listener = TcpListener::bind(&config.listen).await.map_err(taken)?;
     let address = listener.local_addr()?;
     let stentor = Stentor::builder().config(config).schema(include_str!("../schema.graphql")).build().await?;
     tokio::spawn(market::run(stentor.clone()));
