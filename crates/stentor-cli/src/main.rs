@@ -18,13 +18,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A schema file says which event feeds which subscription field and who may hear it. Every standard GraphQL client can
 /// then subscribe, over graphql-transport-ws.
 #[derive(Debug, Parser)]
-#[command(name = "stentor", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "stentor", version, arg_required_else_help = true, after_help = FIRST_STEPS)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: commands::Command,
 }
 
-const EXIT_CODES: &str = "\
+const FIRST_STEPS: &str = "\
+First steps, with a Redis on this machine:
+  stentor init demo && cd demo       write a schema, a configuration and publishers
+  stentor serve                      serve them; the next two in other terminals
+  stentor subscribe @watch.graphql   show every result
+  publishers/publish.sh              publish an event
+
 Exit codes:
   0  done
   1  it failed; standard error says why and what to do

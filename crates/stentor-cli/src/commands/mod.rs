@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod init;
 mod publish;
 mod serve;
 mod subscribe;
@@ -23,6 +24,9 @@ pub(crate) enum Command {
     /// Print a script that lets a shell complete commands and options
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
+    /// Write a schema, a configuration and publishers to begin with
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Init),
     /// Publish events through the configured broker, or write a hash
     #[command(override_usage = publish::USAGE, after_help = publish::EXAMPLES)]
     Publish(publish::Publish),
@@ -52,6 +56,7 @@ impl Command {
         match self {
             Self::Check(check) => check.run(),
             Self::Completions(completions) => completions.run(),
+            Self::Init(init) => init.run(),
             Self::Publish(publish) => publish.run(),
             Self::Serve(serve) => serve.run(),
             Self::Subscribe(subscribe) => subscribe.run(),

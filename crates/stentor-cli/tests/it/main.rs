@@ -2,6 +2,7 @@
 
 mod completions;
 mod help;
+mod init;
 mod program;
 mod publish;
 mod subscribe;

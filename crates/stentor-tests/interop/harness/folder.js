@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Program } from "./program.js";
+import { inherited } from "./server.js";
 
 const PACKAGES = fileURLToPath(new URL("../node_modules", import.meta.url));
 
@@ -26,8 +27,13 @@ export class Folder {
   }
 
   /** Runs one of the files with Node, with `environment` on top of this process's. */
-  node(name, environment = {}) {
-    const program = new Program(process.execPath, [name], { cwd: this.path, env: { ...process.env, ...environment } });
+  node(name, environment) {
+    return this.run(process.execPath, [name], environment);
+  }
+
+  /** Runs a command in it, with `environment` on top of this process's without settings of Stentor's. */
+  run(command, args, environment = {}, cwd = this.path) {
+    const program = new Program(command, args, { cwd, env: { ...inherited(), ...environment } });
     this.#programs.push(program);
     return program;
   }

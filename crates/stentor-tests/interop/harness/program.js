@@ -58,9 +58,9 @@ export class Program {
   }
 
   /** Waits for the end; the exit code, or the signal that ended it. */
-  async ended() {
+  async ended(deadlineMs = START_OR_END_MS) {
     try {
-      const [code, signal] = await within(this.#exited, `${this.#name} ends`, START_OR_END_MS);
+      const [code, signal] = await within(this.#exited, `${this.#name} ends`, deadlineMs);
       return code ?? signal;
     } catch (error) {
       this.#child.kill("SIGKILL"); // a child that lives on would keep the test run alive

@@ -84,6 +84,6 @@ export function configOf(example) {
 }
 
 /** This process's environment without settings of Stentor's that a developer may have exported. */
-function inherited() {
+export function inherited() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("STENTOR_")));
 }
