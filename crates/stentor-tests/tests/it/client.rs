@@ -229,6 +229,7 @@ impl Fake {
     /// A connection that has been acknowledged.
     async fn accept(&self) -> FakeSocket {
         let (socket, _) = timeout(PATIENCE, self.0.accept()).await.expect("the client connects").unwrap();
+        #[expect(clippy::result_large_err, reason = "the shape that tungstenite wants")]
         let speak = |_: &Handshake, mut response: Response| {
             let subprotocol = HeaderValue::from_static("graphql-transport-ws");
             response.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol);
