@@ -37,12 +37,12 @@ export class Client {
     return new Operation(this.#client, { query, variables, extensions });
   }
 
-  /** Starts a subscription and waits until the server says that it is live. */
-  async subscribe(query, variables) {
+  /** Starts a subscription and waits until the server says that it is live, for `deadlineMs` if that may take longer than usual. */
+  async subscribe(query, variables, deadlineMs) {
     const ackId = `ack-${(this.#count += 1)}`;
     const operation = this.start(query, variables, { ackId });
     operation.live = (times = 1) =>
-      until(() => (this.#acknowledged.get(ackId) ?? 0) >= times, `acknowledgement ${times} of ${query}`);
+      until(() => (this.#acknowledged.get(ackId) ?? 0) >= times, `acknowledgement ${times} of ${query}`, deadlineMs);
     await Promise.race([operation.live(), operation.refused()]);
     return operation;
   }
