@@ -1,10 +1,10 @@
 # The commands of the project; `make` alone lists them. CI runs these and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo test interop check deny bench
+.PHONY: help setup web demo test test-keycloak interop check deny bench
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what the tests need and the machine lacks
 	@scripts/setup
@@ -19,6 +19,9 @@ test: setup web ## run every test: crates, real clients, dependency bans
 	cargo test --workspace --locked
 	scripts/interop
 	scripts/check-bans
+
+test-keycloak: setup web ## let a real Keycloak judge the server (needs Java 17 or 21, and Maven the first time)
+	scripts/keycloak
 
 interop: setup web ## run only the tests with real clients
 	scripts/interop

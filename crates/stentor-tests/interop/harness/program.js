@@ -35,7 +35,7 @@ export class Program {
   }
 
   /** The first match of `pattern` in what the program prints; an error if it ends before. */
-  async printed(pattern) {
+  async printed(pattern, patienceMs = START_OR_END_MS) {
     const found = new Promise((resolve) => {
       const look = () => {
         const match = this.output.match(pattern);
@@ -48,7 +48,7 @@ export class Program {
       throw new Error(`${this.#name} ended (${code ?? signal}) before it printed ${pattern}:\n${this.output}`);
     });
     ended.catch(() => {});
-    return within(Promise.race([found, ended]), `${this.#name} prints ${pattern}`, START_OR_END_MS);
+    return within(Promise.race([found, ended]), `${this.#name} prints ${pattern}`, patienceMs);
   }
 
   /** Sends `signal` and waits for the end; the exit code, or the signal that ended it. */
