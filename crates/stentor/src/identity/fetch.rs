@@ -36,26 +36,29 @@ pub(super) struct Fetched {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error(
-        "{0} is not an OpenID configuration with \"issuer\" and \"jwks_uri\"; is `auth.jwt.issuer` right?"
+        "{} is not an OpenID configuration with \"issuer\" and \"jwks_uri\"; is `auth.jwt.issuer` right?", shown(.0)
     )]
     Configuration(Url),
-    #[error("the keys are said to be at {0}, which `auth.jwt` does not allow; it must begin with https://")]
+    #[error(
+        "the keys are said to be at {}, which `auth.jwt` does not allow; it must begin with https://", shown_text(.0)
+    )]
     Insecure(String),
     #[error(
-        "the provider says that it is \"{found}\", and `auth.jwt.issuer` is \"{wanted}\"; they must be the same letter for letter"
+        "the provider says that it is {}, and `auth.jwt.issuer` is \"{wanted}\"; they must be the same letter for letter",
+        shown_text(.found)
     )]
     Issuer { found: String, wanted: String },
-    #[error("{0}: {1}")]
+    #[error("{}: {}", shown(.0), .1)]
     Keys(Url, KeySetError),
-    #[error("{0} redirects, which is not followed; configure the address that it leads to")]
+    #[error("{} redirects, which is not followed; configure the address that it leads to", shown(.0))]
     Redirect(Url),
-    #[error("{0} answers {1}; is the address right, and the provider in order?")]
+    #[error("{} answers {}; is the address right, and the provider in order?", shown(.0), .1)]
     Status(Url, u16),
-    #[error("{0}: no whole answer within {FETCH_TIMEOUT:?}; is the provider reachable from here?")]
+    #[error("{}: no whole answer within {FETCH_TIMEOUT:?}; is the provider reachable from here?", shown(.0))]
     Timeout(Url),
-    #[error("{0}: the answer is longer than {MAX_KEY_SET_BYTES} bytes")]
+    #[error("{}: the answer is longer than {MAX_KEY_SET_BYTES} bytes", shown(.0))]
     TooLong(Url),
-    #[error("{0} cannot be reached: {1}")]
+    #[error("{} cannot be reached: {}", shown(.0), .1)]
     Unreachable(Url, String),
 }
 
@@ -179,6 +182,18 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// An address without what may be secret: somebody may have put a password into the query.
+pub(super) fn shown(place: &Url) -> String {
+    format!("{}{}", place.origin().ascii_serialization(), place.path())
+}
+
+/// Text of the provider's, in quotation marks: an address as [`shown`], and anything short enough for a line of the log.
+fn shown_text(text: &str) -> String {
+    let address = Url::parse(text).ok().filter(Url::has_host);
+    let text = address.as_ref().map_or_else(|| text.to_owned(), shown);
+    format!("{:?}", text.chars().take(MAX_SHOWN_CHARS).collect::<String>())
+}
+
 /// What `Cache-Control` says; an answer that is not to be stored says nothing about how long keys are good.
 fn max_age(response: &Response) -> Option<Duration> {
     let values = response.headers().get_all(header::CACHE_CONTROL).into_iter();
@@ -189,6 +204,9 @@ fn max_age(response: &Response) -> Option<Duration> {
 
 /// For the OpenID configuration and the keys together.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest text of a provider's that is shown to the operator.
+const MAX_SHOWN_CHARS: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -204,6 +222,37 @@ mod tests {
         ] {
             let url = Url::parse(issuer).expect("an address");
             assert_eq!(configuration_of(&url).as_str(), expected);
+        }
+    }
+
+    /// Somebody may have put a password into the address.
+    #[test]
+    fn an_error_shows_no_query_and_no_password() {
+        let url = || Url::parse("https://id.example/keys?key=hidden").expect("an address");
+        for error in [
+            FetchError::Configuration(url()),
+            FetchError::Insecure("http://ann:hidden@id.example/keys?key=hidden".to_owned()),
+            FetchError::Keys(url(), KeySetError::NotAKeySet),
+            FetchError::Redirect(url()),
+            FetchError::Status(url(), 500),
+            FetchError::Timeout(url()),
+            FetchError::TooLong(url()),
+            FetchError::Unreachable(url(), "connection refused".to_owned()),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("://id.example/keys") && !text.contains("hidden"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_provider_says_is_one_short_line_in_the_log() {
+        let said = format!("no address\u{1b}[31m\n{}", "x".repeat(100_000));
+        for error in [
+            FetchError::Insecure(said.clone()),
+            FetchError::Issuer { found: said, wanted: "https://id.example".to_owned() },
+        ] {
+            let text = error.to_string();
+            assert!(text.len() < 500 && !text.contains(char::is_control), "{} bytes", text.len());
         }
     }
 }

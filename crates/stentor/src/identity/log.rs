@@ -6,7 +6,7 @@ use reqwest::Url;
 use stentor_auth::KeySet;
 use tokio::time::Instant;
 
-use super::fetch::FetchError;
+use super::fetch::{FetchError, shown};
 
 /// Tells what changes, and of what stays bad once a minute.
 #[derive(Debug, Default)]
@@ -43,11 +43,6 @@ impl FetchLog {
         };
         tracing::warn!(reason = %error, "keys cannot be fetched; trying again, and {meanwhile}");
     }
-}
-
-/// Without what may be secret: somebody may have put a password into the query.
-fn shown(place: &Url) -> String {
-    format!("{}{}", place.origin().ascii_serialization(), place.path())
 }
 
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
