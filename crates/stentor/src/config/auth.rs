@@ -83,6 +83,14 @@ impl AuthJwtConfig {
         }
     }
 
+    /// What to tell the operator of a configuration that works, but may let in tokens that are not meant for this server.
+    pub(crate) fn warnings(&self) -> Vec<&'static str> {
+        let by_secret = !self.secret.expose().is_empty();
+        let any_audience = (!by_secret && self.audience.is_empty()).then_some(ANY_AUDIENCE);
+        let any_issuer = (!by_secret && self.issuer.is_none()).then_some(ANY_ISSUER);
+        any_audience.into_iter().chain(any_issuer).collect()
+    }
+
     /// Whether keys may be fetched from there. Whoever can change an answer on its way can sign tokens for everybody.
     pub(crate) fn may_fetch_from(&self, url: &Url) -> bool {
         match url.scheme() {
@@ -117,6 +125,10 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
+const ANY_AUDIENCE: &str = "every token of the provider is let in, also those for other services; set `auth.jwt.audience` to what `aud` \
+says in tokens for this server";
+const ANY_ISSUER: &str = "tokens of every issuer with these keys are let in, and some providers have one set of keys for many; set \
+`auth.jwt.issuer` to what `iss` says in the tokens";
 const NO_KEYS: &str = "with an `[auth]` there must be keys to check tokens with: `auth.jwt.issuer` (an OpenID provider such as a Keycloak \
 realm), `auth.jwt.jwks_url` (its keys), or `auth.jwt.secret` (HS256)";
 const TWO_KINDS: &str = "`auth.jwt.secret` and `auth.jwt.jwks_url` exclude each other: a token is checked with a shared secret or with public \

@@ -54,7 +54,7 @@ enum Verifier {
 impl Identity {
     /// Checks the configuration, without fetching anything.
     pub(crate) fn check(auth: &AuthConfig, schema: &Schema) -> Result<(), BuildError> {
-        match Fetcher::new(&auth.jwt)? {
+        match fetcher(auth)? {
             Some(_) => Ok(()),
             None => hmac_verifier(auth, schema).map(drop),
         }
@@ -66,7 +66,7 @@ impl Identity {
         schema: &Schema,
         telemetry: &Telemetry,
     ) -> Result<Self, BuildError> {
-        let verifier = match Fetcher::new(&auth.jwt)? {
+        let verifier = match fetcher(auth)? {
             None => Verifier::Secret(hmac_verifier(auth, schema)?),
             Some(fetcher) => {
                 let verifier = KeySetVerifier::new(auth.jwt.algorithms.clone(), jwt_config(auth, schema));
@@ -110,6 +110,14 @@ impl fmt::Debug for Verifier {
             Self::Keys { keys, .. } => keys.fmt(f),
         }
     }
+}
+
+fn fetcher(auth: &AuthConfig) -> Result<Option<Fetcher>, BuildError> {
+    let fetcher = Fetcher::new(&auth.jwt)?;
+    for warning in auth.jwt.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(fetcher)
 }
 
 fn hmac_verifier(auth: &AuthConfig, schema: &Schema) -> Result<HmacVerifier, BuildError> {

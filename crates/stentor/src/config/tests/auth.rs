@@ -50,6 +50,25 @@ fn exactly_one_kind_of_key_checks_tokens() {
     }
 }
 
+/// A provider signs tokens for other services too, and some have one set of keys for many issuers.
+#[test]
+fn who_does_not_say_which_tokens_of_a_provider_are_meant_is_warned() {
+    for (file, expected) in [
+        ("secret = \"s\"", ""),
+        ("issuer = \"https://id.example\"", "auth.jwt.audience"),
+        ("issuer = \"https://id.example\"\naudience = \"stentor\"", ""),
+        ("jwks_url = \"https://id.example/keys\"", "auth.jwt.audience auth.jwt.issuer"),
+        ("jwks_url = \"https://id.example/keys\"\naudience = \"stentor\"", "auth.jwt.issuer"),
+        ("jwks_url = \"https://id.example/keys\"\naudience = \"stentor\"\nissuer = \"a\"", ""),
+    ] {
+        let config =
+            load(&format!("[auth.jwt]\n{file}"), &[]).unwrap_or_else(|error| panic!("{file}\n{error}"));
+        let warnings = config.auth.expect("there is an [auth]").jwt.warnings();
+        let named: Vec<_> = warnings.iter().filter_map(|warning| warning.split('`').nth(1)).collect();
+        assert_eq!(named.join(" "), expected, "{file}");
+    }
+}
+
 #[test]
 fn contradictions_and_unsafe_addresses_are_refused_with_the_fix() {
     let rows = [
