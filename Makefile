@@ -15,10 +15,11 @@ web: ## build the pages that are built into the program
 demo: web ## serve the trading and rag examples, with events at once
 	@scripts/demo
 
-test: setup web ## run every test: crates, real clients, dependency bans
+test: setup web ## run every test: crates, real clients, dependency bans, links
 	cargo test --workspace --locked
 	scripts/interop
 	scripts/check-bans
+	scripts/check-links
 
 test-keycloak: setup web ## let a real Keycloak judge the server (needs Java 17 or 21, and Maven the first time)
 	scripts/keycloak
@@ -34,6 +35,7 @@ check: setup web ## run what must pass before a change lands: format, lints, doc
 	cargo test --workspace --locked
 	scripts/interop
 	scripts/check-bans
+	scripts/check-links
 
 deny: ## check licences, advisories and sources of the dependencies
 	scripts/check-deny
