@@ -55,3 +55,8 @@ pub use crate::{
     publisher::{Publisher, PublisherError},
     stentor::Stentor,
 };
+
+/// The pages that tell strangers how to use the library, compiled and run as they stand.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+mod embedding {}
