@@ -33,7 +33,13 @@ export class Keycloak {
       KC_BOOTSTRAP_ADMIN_PASSWORD: "admin",
     };
     keycloak.#program = new Program("bash", [join(keycloak.#home, "bin/kc.sh"), ...args], { env });
-    await keycloak.#program.printed(/Listening on: http/, PATIENCE_MS);
+    try {
+      await keycloak.#program.printed(/Listening on: http/, PATIENCE_MS);
+    } catch (error) {
+      error.message += `\n${keycloak.output}`;
+      await keycloak.stop();
+      throw error;
+    }
     return keycloak;
   }
 
