@@ -51,9 +51,14 @@ export class Program {
     return within(Promise.race([found, ended]), `${this.#name} prints ${pattern}`, patienceMs);
   }
 
+  /** Sends `signal`. */
+  signal(signal) {
+    this.#child.kill(signal);
+  }
+
   /** Sends `signal` and waits for the end; the exit code, or the signal that ended it. */
   async end(signal) {
-    this.#child.kill(signal);
+    this.signal(signal);
     return this.ended();
   }
 

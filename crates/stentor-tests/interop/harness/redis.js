@@ -53,6 +53,16 @@ export class Redis {
     await this.resume();
   }
 
+  /** Lets the server stand still, with every socket open. */
+  freeze() {
+    this.#program.signal("SIGSTOP");
+  }
+
+  /** Lets a server that stands still go on. */
+  thaw() {
+    this.#program.signal("SIGCONT");
+  }
+
   /** Ends the server without a goodbye. */
   async kill() {
     await this.#program.end("SIGKILL");
