@@ -1,6 +1,7 @@
 //! Public keys that are kept fresh: [`Keys`].
 
 use std::{
+    hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -27,6 +28,8 @@ use crate::telemetry::KeyMetrics;
 pub(super) struct Keys {
     verifier: KeySetVerifier,
     schedule: Mutex<Schedule>,
+    /// Digests what tokens ask for; nobody outside can make two of them equal.
+    hasher: RandomState,
     /// The next fetch is due sooner than it was.
     hurry: Notify,
     /// Whether the last fetch brought keys; told anew after each.
@@ -39,6 +42,7 @@ impl Keys {
         Self {
             verifier,
             schedule: Mutex::new(Schedule::new(interval, Instant::now().into_std())),
+            hasher: RandomState::new(),
             hurry: Notify::new(),
             fetched: watch::Sender::new(false),
             metrics,
@@ -51,11 +55,15 @@ impl Keys {
             Err(error) if error.may_be_mended_by_newer_keys() => {}
             verdict => return verdict.map_err(Refused::Token),
         }
-        let decisive = self.renew().await.map_err(|retry_after| Refused::Undecided { retry_after })?;
+        // The header, in which the key is named.
+        let question = self.hasher.hash_one(token.split('.').next());
+        let decisive =
+            self.renew(question).await.map_err(|retry_after| Refused::Undecided { retry_after })?;
         match self.verifier.verify(token, SystemTime::now()) {
-            Err(error) if error.may_be_mended_by_newer_keys() && !decisive => {
-                Err(Refused::Undecided { retry_after: self.wish_for_later() })
-            }
+            Err(error) if error.may_be_mended_by_newer_keys() && !decisive => match self.wish(question) {
+                Wish::Answered => Err(Refused::Token(error)),
+                _ => Err(Refused::Undecided { retry_after: self.next_fetch() }),
+            },
             verdict => verdict.map_err(Refused::Token),
         }
     }
@@ -109,12 +117,14 @@ impl Keys {
     /// # Errors
     ///
     /// There are none; after how long there may be.
-    async fn renew(&self) -> Result<bool, Duration> {
+    async fn renew(&self, question: u64) -> Result<bool, Duration> {
         // Before the wish: a fetch that ends right after it must not be missed.
         let mut fetched = self.fetched.subscribe();
-        let wish = self.wish();
-        if let Wish::Later(_) = wish {
-            return Err(self.next_fetch());
+        let wish = self.wish(question);
+        match wish {
+            Wish::Answered => return Ok(true),
+            Wish::Later(_) => return Err(self.next_fetch()),
+            Wish::Now | Wish::UnderWay => {}
         }
         match timeout(FETCH_TIMEOUT + GRACE, fetched.changed()).await {
             Ok(Ok(())) if *fetched.borrow() => Ok(wish == Wish::Now),
@@ -122,16 +132,10 @@ impl Keys {
         }
     }
 
-    fn wish(&self) -> Wish {
-        let wish = self.schedule.lock().wish(Instant::now().into_std());
+    fn wish(&self, question: u64) -> Wish {
+        let wish = self.schedule.lock().wish(Instant::now().into_std(), question);
         self.hurry.notify_one();
         wish
-    }
-
-    /// Has the keys fetched as soon as they may be, and says how long that will take.
-    fn wish_for_later(&self) -> Duration {
-        self.wish();
-        self.next_fetch()
     }
 
     /// How long it is until the next fetch; while one is under way, how long that may take.

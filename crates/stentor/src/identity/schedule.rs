@@ -1,6 +1,9 @@
 //! When keys may be fetched, and when they must be: [`Schedule`].
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 /// Says when the next fetch of a key set is due. It fetches nothing and reads no clock.
 ///
@@ -17,6 +20,19 @@ pub(super) struct Schedule {
     ended: Option<Instant>,
     /// How many fetches failed since the last that did not.
     failures: u32,
+    questions: Questions,
+}
+
+/// Which keys tokens have asked for, by digests: without this, a token that names no key of the provider's would be told to
+/// come again for as long as anybody asks.
+#[derive(Debug, Default)]
+struct Questions {
+    /// Asked since the last fetch began.
+    open: BTreeSet<u64>,
+    /// Asked before the fetch that is under way began.
+    put: BTreeSet<u64>,
+    /// Asked before the last fetch that brought keys began: who asks again has its answer.
+    answered: BTreeSet<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +44,8 @@ enum State {
 /// What becomes of the wish for newer keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wish {
+    /// The keys were fetched since the same was asked first. They are fetched again all the same, as soon as they may be.
+    Answered,
     /// A fetch is due now.
     Now,
     /// A fetch has begun already; what was published since may be missing from it.
@@ -39,7 +57,13 @@ pub(super) enum Wish {
 impl Schedule {
     /// A schedule whose first fetch is due now. No later fetch is further away than `interval`.
     pub(super) fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, state: State::Waiting { due: now }, ended: None, failures: 0 }
+        Self {
+            interval,
+            state: State::Waiting { due: now },
+            ended: None,
+            failures: 0,
+            questions: Questions::default(),
+        }
     }
 
     /// When the next fetch is due; `None` while one is under way.
@@ -50,17 +74,23 @@ impl Schedule {
         }
     }
 
-    /// A token names a key that is not known.
-    pub(super) fn wish(&mut self, now: Instant) -> Wish {
+    /// A token names a key that is not known; `question` tells such keys apart.
+    pub(super) fn wish(&mut self, now: Instant, question: u64) -> Wish {
+        self.questions.ask(question);
         let State::Waiting { due } = &mut self.state else { return Wish::UnderWay };
         // While fetches fail their own rhythm counts: it is no faster for many who wish.
         if let Some(ended) = self.ended.filter(|_| self.failures == 0) {
             *due = (*due).min(ended + GAP);
         }
-        if *due <= now { Wish::Now } else { Wish::Later(*due) }
+        match *due {
+            due if due <= now => Wish::Now,
+            _ if self.questions.answered.contains(&question) => Wish::Answered,
+            due => Wish::Later(due),
+        }
     }
 
     pub(super) fn begin(&mut self) {
+        self.questions.put.append(&mut self.questions.open);
         self.state = State::Fetching;
     }
 
@@ -68,6 +98,7 @@ impl Schedule {
     pub(super) fn succeeded(&mut self, now: Instant, max_age: Option<Duration>) {
         let wait = max_age.map_or(self.interval, |age| age.max(MIN_AGE).min(self.interval));
         self.failures = 0;
+        self.questions.answered = std::mem::take(&mut self.questions.put);
         self.wait(now, wait);
     }
 
@@ -82,6 +113,18 @@ impl Schedule {
         self.state = State::Waiting { due: now + wait };
     }
 }
+
+impl Questions {
+    /// Remembers a question; one too many is told to come again until there is room.
+    fn ask(&mut self, question: u64) {
+        if self.open.len() + self.put.len() < MAX_QUESTIONS {
+            self.open.insert(question);
+        }
+    }
+}
+
+/// Questions that wait for a fetch at most, in 8 bytes each.
+const MAX_QUESTIONS: usize = 1_024;
 
 /// Between the end of a fetch and the next that somebody wishes for: fewer than five a minute, however many wish.
 const GAP: Duration = Duration::from_secs(12);
@@ -170,7 +213,7 @@ mod tests {
                     Begin => schedule.begin(),
                     Succeed(age) => schedule.succeeded(now, age.map(Duration::from_secs)),
                     Fail => schedule.failed(now),
-                    Step::Wish(wanted) => match (schedule.wish(now), wanted) {
+                    Step::Wish(wanted) => match (schedule.wish(now, 0), wanted) {
                         (Wish::Now, Wanted::Now) | (Wish::UnderWay, Wanted::UnderWay) => {}
                         (Wish::Later(at), Wanted::Later) => assert_eq!(Some(at), schedule.due(), "{story}"),
                         (given, wanted) => {
@@ -193,7 +236,7 @@ mod tests {
             let mut fetches = Vec::new();
             for tenth in 0..6_000 {
                 let now = start + Duration::from_millis(tenth * 100);
-                if schedule.wish(now) == Wish::Now {
+                if schedule.wish(now, 0) == Wish::Now {
                     schedule.begin();
                     fetches.push(tenth);
                     if answers { schedule.succeeded(now, Some(Duration::ZERO)) } else { schedule.failed(now) }
@@ -206,5 +249,42 @@ mod tests {
             let longest = fetches.windows(2).map(|pair| pair[1] - pair[0]).max().expect("many fetches");
             assert!(longest <= 300, "a new key would wait for {longest} tenths of a second");
         }
+    }
+
+    /// The background fetches when it is due, between any two wishes, and the provider answers at once.
+    #[test]
+    fn who_asks_for_a_key_that_is_missing_has_its_answer_after_the_next_fetch() {
+        let start = Instant::now();
+        let second = |second| start + Duration::from_secs(second);
+        let mut schedule = Schedule::new(Duration::from_secs(300), start);
+        schedule.begin();
+        schedule.succeeded(start, None);
+        assert_eq!(schedule.wish(second(1), 1), Wish::Later(second(12)));
+        schedule.begin();
+        assert_eq!(schedule.wish(second(12), 2), Wish::UnderWay);
+        schedule.succeeded(second(12), None);
+        assert_eq!(schedule.wish(second(13), 1), Wish::Answered);
+        assert_eq!(schedule.wish(second(13), 2), Wish::Later(second(24)), "its fetch had begun before");
+        assert_eq!(schedule.due(), Some(second(24)), "a key that is published now is found soon");
+        schedule.begin();
+        schedule.failed(second(24));
+        assert_eq!(schedule.wish(second(25), 2), Wish::Later(second(26)), "nothing was learned");
+        schedule.begin();
+        schedule.succeeded(second(26), None);
+        assert_eq!(schedule.wish(second(27), 2), Wish::Answered);
+    }
+
+    #[test]
+    fn what_is_remembered_of_questions_is_bounded() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(300), start);
+        for question in 0..10_000 {
+            schedule.wish(start, question);
+        }
+        schedule.begin();
+        for question in 10_000..20_000 {
+            schedule.wish(start, question);
+        }
+        assert!(schedule.questions.open.len() + schedule.questions.put.len() <= MAX_QUESTIONS);
     }
 }
