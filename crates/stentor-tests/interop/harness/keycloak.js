@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort, Program } from "./program.js";
+import { until } from "./wait.js";
 
 const REALM = fileURLToPath(new URL("../keycloak/realm.json", import.meta.url));
 // A machine with much to do needs minutes.
@@ -35,6 +36,9 @@ export class Keycloak {
     keycloak.#program = new Program("bash", [join(keycloak.#home, "bin/kc.sh"), ...args], { env });
     try {
       await keycloak.#program.printed(/Listening on: http/, PATIENCE_MS);
+      // It listens before it can answer.
+      const discovery = `${keycloak.issuer}/.well-known/openid-configuration`;
+      await until(async () => (await fetch(discovery)).ok, "Keycloak knows its realm", PATIENCE_MS);
     } catch (error) {
       error.message += `\n${keycloak.output}`;
       await keycloak.stop();
