@@ -61,9 +61,9 @@ impl<'a> Checker<'a> {
     }
 
     fn event_feed(&mut self, subscribe: &'a Node<Directive>) -> Option<Feed> {
-        let argument = match (given(subscribe, "topic"), given(subscribe, "hash")) {
-            (Some(_), None) => "topic",
-            (None, Some(_)) => "hash",
+        let (argument, kind) = match (given(subscribe, "topic"), given(subscribe, "hash")) {
+            (Some(_), None) => ("topic", TemplateKind::Topic),
+            (None, Some(_)) => ("hash", TemplateKind::HashKey),
             (Some(_), Some(hash)) => {
                 let message = "`@subscribe` takes either `topic` or `hash`, not both";
                 return self.refuse(range_of(hash), message, "leave one of them out");
@@ -75,7 +75,7 @@ impl<'a> Checker<'a> {
                 return self.refuse(name_range(subscribe), message, help);
             }
         };
-        let address = self.template(subscribe, argument, TemplateKind::Topic);
+        let address = self.template(subscribe, argument, kind);
         let filter = self.condition(subscribe, "where");
         let until = self.condition(subscribe, "until");
         let idle_timeout = self.idle_timeout(subscribe);

@@ -11,6 +11,8 @@ use crate::{
 /// What a template is for: it decides what the template may be made of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TemplateKind {
+    /// `@subscribe(hash)`.
+    HashKey,
     /// `@delivery(key)`.
     Key,
     /// `@hasScope(resource)`.
@@ -42,11 +44,18 @@ impl Template {
 }
 
 impl TemplateKind {
+    /// Whether the text says where to listen.
+    fn is_address(self) -> bool {
+        matches!(self, Self::HashKey | Self::Topic)
+    }
+
+    /// What takes `a` before it.
     fn noun(self) -> &'static str {
         match self {
-            Self::Key => "a key",
-            Self::Resource => "a resource",
-            Self::Topic => "a topic",
+            Self::HashKey => "hash key",
+            Self::Key => "key",
+            Self::Resource => "resource",
+            Self::Topic => "topic",
         }
     }
 }
@@ -115,16 +124,16 @@ fn check_literal(literal: &str, start: usize, kind: TemplateKind) -> Result<(), 
                 .help(format!("write `{{{{ {} }}}}`", literal[at + 1..end].trim_end_matches('}'))));
         }
     }
-    if kind != TemplateKind::Topic {
+    if !kind.is_address() {
         return Ok(());
     }
-    match literal.char_indices().find(|(_, character)| forbidden_in_topic(*character)) {
+    match literal.char_indices().find(|(_, character)| forbidden_in_address(*character)) {
         None => Ok(()),
         Some((at, character)) => Err(Mistake::new(
             start + at..start + at + character.len_utf8(),
-            format!("a topic must not contain {}", name_of(character)),
+            format!("a {} must not contain {}", kind.noun(), name_of(character)),
         )
-        .help("a topic is one address: letters, digits and `:` between its parts")),
+        .help(format!("a {} is one address: letters, digits and `:` between its parts", kind.noun()))),
     }
 }
 
@@ -168,7 +177,7 @@ fn reference(
         Root::Event => {
             return Err(Mistake::new(
                 range,
-                format!("{} cannot read the event: there is none yet", kind.noun()),
+                format!("a {} cannot read the event: there is none yet", kind.noun()),
             )
             .help(format!("read an argument{}", if scope.authentication { " or a claim" } else { "" })));
         }
@@ -194,10 +203,10 @@ fn unknown_root(first: &Segment, scope: &Scope<'_>) -> Mistake {
 
 fn check_whole(text: &str, kind: TemplateKind, pieces: &[Piece]) -> Vec<Mistake> {
     if text.is_empty() {
-        let message = format!("{} must not be empty", kind.noun());
+        let message = format!("a {} must not be empty", kind.noun());
         return vec![Mistake::new(0..0, message).help("name what it stands for, `bot:{{ args.id }}` say")];
     }
-    if kind != TemplateKind::Topic {
+    if !kind.is_address() {
         return Vec::new();
     }
     let adjacent = pieces.windows(2).find(|pair| !pair[0].literal && !pair[1].literal);
@@ -208,7 +217,10 @@ fn check_whole(text: &str, kind: TemplateKind, pieces: &[Piece]) -> Vec<Mistake>
             vec![
                 Mistake::new(
                     range,
-                    "two values without anything between them: different values give one topic",
+                    format!(
+                        "two values without anything between them: different values give one {}",
+                        kind.noun()
+                    ),
                 )
                 .help("put a `:` between them"),
             ]
@@ -216,7 +228,7 @@ fn check_whole(text: &str, kind: TemplateKind, pieces: &[Piece]) -> Vec<Mistake>
     }
 }
 
-fn forbidden_in_topic(character: char) -> bool {
+fn forbidden_in_address(character: char) -> bool {
     character.is_whitespace() || character.is_control() || is_glob(character)
 }
 

@@ -132,7 +132,7 @@ fn a_topic_takes_no_value_that_could_name_another() {
 
 #[test]
 fn wrong_templates_are_refused_at_their_place() {
-    use TemplateKind::{Key, Resource, Topic};
+    use TemplateKind::{HashKey, Key, Resource, Topic};
     let rows = [
         ("bot:{{ args.idd }}", Topic, "idd", "unknown argument `idd`"),
         ("bot:{{ arg.id }}", Topic, "arg", "unknown name `arg`"),
@@ -165,6 +165,21 @@ fn wrong_templates_are_refused_at_their_place() {
             "{{ args.kind }}",
             "two values without anything between them",
         ),
+        (
+            "progress:{{ event.id }}",
+            HashKey,
+            "event.id",
+            "a hash key cannot read the event: there is none yet",
+        ),
+        ("progress *", HashKey, " ", "a hash key must not contain white space"),
+        ("progress:*", HashKey, "*", "a hash key must not contain `*`, which is part of a glob"),
+        (
+            "{{ args.id }}{{ args.kind }}",
+            HashKey,
+            "{{ args.kind }}",
+            "two values without anything between them: different values give one hash key",
+        ),
+        ("", HashKey, "", "a hash key must not be empty"),
         ("", Topic, "", "a topic must not be empty"),
         ("", Key, "", "a key must not be empty"),
     ];
@@ -194,7 +209,7 @@ proptest::proptest! {
         words in proptest::collection::vec(proptest::sample::select(WORDS.to_vec()), 0..10),
     ) {
         let text = words.concat();
-        for kind in [TemplateKind::Key, TemplateKind::Resource, TemplateKind::Topic] {
+        for kind in [TemplateKind::HashKey, TemplateKind::Key, TemplateKind::Resource, TemplateKind::Topic] {
             for mistake in parse(&text, kind).err().unwrap_or_default() {
                 proptest::prop_assert!(text.get(mistake.range.clone()).is_some(), "{text}: {mistake:?}");
                 proptest::prop_assert!(mistake.help.is_some(), "{text}: {mistake:?}");
