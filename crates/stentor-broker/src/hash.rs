@@ -16,7 +16,8 @@ use crate::GapReason;
 /// - **One sink per key.** A second `watch` of the same key replaces the first sink and begins anew.
 /// - **Values**: the latest one counts. Those that follow each other quickly may merge into the last of them, equal ones
 ///   are told once, and none older comes after a newer one.
-/// - **Absence** is not told. A key that is absent is waited for; one that was gone and is back is told, whatever it holds.
+/// - **Absence** is told once after a value, when it is seen: [`HashEvent::Absent`]. A key that is absent from the beginning is
+///   waited for; one that was gone and is back is told, whatever it holds.
 /// - **Loss** is an event where values may have been missed for good: [`HashEvent::Gap`]. The value that counts follows
 ///   it. A connection that was lost and made anew is none: values may merge, and the latest is read again.
 /// - **Unwatching** never waits. The sink may hear what was already under way; the store drops its sink soon after.
@@ -64,6 +65,8 @@ pub trait HashSink: Send + Sync + 'static {
 /// What a sink hears about its key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum HashEvent {
+    /// The key holds nothing any more.
+    Absent,
     /// Values may have been missed at this place in the order.
     Gap {
         /// Why.

@@ -61,12 +61,14 @@ impl MemoryHashStore {
     fn tell(&self, key: &str, watcher: &Watcher) {
         let mut told = watcher.told.lock();
         let value = self.shared.lock().hashes.by_key.peek(key).cloned();
-        let (Some(sink), Some(value)) = (&told.sink, value) else { return };
-        if told.value.as_ref().is_some_and(|before| Arc::ptr_eq(before, &value)) {
-            return;
+        let Some(sink) = &told.sink else { return };
+        match (&told.value, &value) {
+            (None, None) => return,
+            (Some(before), Some(value)) if Arc::ptr_eq(before, value) => return,
+            (_, Some(value)) => sink.deliver(HashEvent::Value(Arc::clone(value))),
+            (Some(_), None) => sink.deliver(HashEvent::Absent),
         }
-        sink.deliver(HashEvent::Value(Arc::clone(&value)));
-        told.value = Some(value);
+        told.value = value;
     }
 }
 
@@ -112,14 +114,16 @@ impl HashStore for MemoryHashStore {
     }
 
     async fn write(&self, key: &str, fields: &[(String, String)]) -> Result<(), HashError> {
-        let watcher = {
+        let watchers: Vec<_> = {
             let mut shared = self.shared.lock();
             shared.check_open()?;
-            shared.hashes.write(key, fields).map_err(|large| HashError::Refused(large.to_string()))?;
-            shared.watched.get(key).cloned()
+            let forgotten =
+                shared.hashes.write(key, fields).map_err(|large| HashError::Refused(large.to_string()))?;
+            let changed = std::iter::once(key.into()).chain(forgotten);
+            changed.filter_map(|key| Some((Arc::clone(shared.watched.get(&key)?), key))).collect()
         };
-        if let Some(watcher) = watcher {
-            self.tell(key, &watcher);
+        for (watcher, key) in watchers {
+            self.tell(&key, &watcher);
         }
         Ok(())
     }
@@ -154,14 +158,16 @@ impl Shared {
 }
 
 impl Hashes {
-    fn write(&mut self, key: &str, fields: &[(String, String)]) -> Result<(), HashTooLarge> {
+    /// Sets fields of a hash; the keys that were forgotten to make room.
+    fn write(&mut self, key: &str, fields: &[(String, String)]) -> Result<Vec<Box<str>>, HashTooLarge> {
+        let mut forgotten = Vec::new();
         if fields.is_empty() {
-            return Ok(());
+            return Ok(forgotten);
         }
         let before = self.by_key.get(key);
         let value = before.map_or_else(HashValue::default, |before| (**before).clone()).with(fields)?;
         if before.is_some_and(|before| **before == value) {
-            return Ok(());
+            return Ok(forgotten);
         }
         self.bytes += cost(key, &value);
         if let Some((key, before)) = self.by_key.push(key.into(), Arc::new(value)) {
@@ -171,8 +177,9 @@ impl Hashes {
             && let Some((key, value)) = self.by_key.pop_lru()
         {
             self.bytes -= cost(&key, &value);
+            forgotten.push(key);
         }
-        Ok(())
+        Ok(forgotten)
     }
 }
 
@@ -206,6 +213,28 @@ mod tests {
         assert!(hashes.by_key.peek("1").is_none());
         let bytes: usize = hashes.by_key.iter().map(|(key, value)| cost(key, value)).sum();
         assert_eq!(bytes, hashes.bytes);
+    }
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<HashEvent>>);
+
+    impl HashSink for Heard {
+        fn deliver(&self, event: HashEvent) {
+            self.0.lock().push(event);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_watcher_of_a_hash_that_is_forgotten_is_told_that_it_is_absent() {
+        let (store, heard) = (MemoryHashStore::new(), Arc::new(Heard::default()));
+        store.watch("a", Arc::clone(&heard) as Arc<dyn HashSink>);
+        store.write("a", &fields("1")).await.unwrap();
+        let mebibyte = "x".repeat(HashValue::MAX_BYTES - HashValue::FIELD_BYTES - 4);
+        for i in 0..64 {
+            store.write(&i.to_string(), &fields(&mebibyte)).await.unwrap();
+        }
+        let value = HashEvent::Value(HashValue::new([("text", "1")]).unwrap().into());
+        assert_eq!(*heard.0.lock(), [HashEvent::Watching, value, HashEvent::Absent]);
     }
 
     #[test]

@@ -54,10 +54,10 @@ mod tests {
     /// What happens to one key, and what its sink hears of it, in words:
     ///
     /// - `switch`: a new era begins, and the key is told; `SWITCH`: not yet;
-    /// - `watching`, `value`, `refused`: this is said to the watch of the present era; `old`: a value, to the one before;
-    /// - after `>`: what the sink hears: `W`atching, `F`ailover, `v`alue, `X` refused, `-` nothing.
+    /// - `watching`, `value`, `absent`, `refused`: this is said to the watch of the present era; `old`: a value, to the one before;
+    /// - after `>`: what the sink hears: `W`atching, `F`ailover, `v`alue, `A`bsent, `X` refused, `-` nothing.
     const TABLE: &[(&str, &str)] = &[
-        ("one era", "watching>W value>v value>v"),
+        ("one era", "watching>W value>v absent>A value>v"),
         ("there and back", "watching>W value>v switch>F watching>- value>v switch>F watching>- value>v"),
         ("nothing of an era is heard after it", "watching>W switch>F old>- watching>- old>- value>v"),
         ("a value may come before the key is told of the new era", "watching>W SWITCH value>Fv value>v"),
@@ -83,6 +83,7 @@ mod tests {
                     "switch" => Input::Switched,
                     "watching" => Input::Told(era, HashEvent::Watching),
                     "value" => Input::Told(era, HashEvent::Value(Default::default())),
+                    "absent" => Input::Told(era, HashEvent::Absent),
                     "old" => Input::Told(before, HashEvent::Value(Default::default())),
                     "refused" => Input::Told(era, HashEvent::Refused("no".into())),
                     _ => panic!("no such step: {step}"),
@@ -96,6 +97,7 @@ mod tests {
         let mut heard = String::new();
         key.handle(era, input, |event| {
             heard.push(match event {
+                HashEvent::Absent => 'A',
                 HashEvent::Gap { .. } => 'F',
                 HashEvent::Refused(_) => 'X',
                 HashEvent::Value(_) => 'v',

@@ -68,9 +68,11 @@ enum Cause {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Told {
     Nothing,
-    /// That it watches, and no value since, or none that still counts.
+    /// That it watches, and no value since, or that there is none any more.
     Watching,
     Value(Arc<HashValue>),
+    /// A value, and the key was absent since, for a moment at least.
+    Gone,
 }
 
 /// One read that is to be made now.
@@ -169,7 +171,7 @@ impl Watches {
         self.announces = true;
         let Some(watch) = self.by_key.get_mut(key) else { return };
         if gone && matches!(watch.told, Told::Value(_)) {
-            watch.told = Told::Watching;
+            watch.told = Told::Gone;
         }
         self.request(key, Cause::Change);
     }
@@ -237,8 +239,8 @@ impl Watches {
                 return Some(News { sink, watching: false, event: Some(HashEvent::Refused(reason)) });
             }
             Found::Absent => {
-                watch.told = Told::Watching;
-                None
+                let known = std::mem::replace(&mut watch.told, Told::Watching);
+                matches!(known, Told::Value(_) | Told::Gone).then_some(HashEvent::Absent)
             }
             Found::Value(value) => watch.tell(value).map(HashEvent::Value),
         };
@@ -297,7 +299,7 @@ mod tests {
     /// - `poll`, `safety`: it is time to look, or to look at everything;
     /// - `READ`, `quiet`: the key is read now, or nothing is;
     /// - `found:x>…`, `absent>…`, `later>…`, `refused>…`: the read's answer, and what is told: `1` for sink 1, then `w` for
-    ///   `Watching`, a value, or `refused`; `-` for nothing;
+    ///   `Watching`, a value, `absent` or `refused`; `-` for nothing;
     /// - `empty`: nothing is remembered.
     const TABLE: &[(&str, &str)] = &[
         (
@@ -313,11 +315,15 @@ mod tests {
         ("changes before a read runs cause one", "watch:1 confirmed changed changed READ found:x>1wx quiet"),
         (
             "what was seen to be absent is new",
-            "watch:1 confirmed READ found:x>1wx changed READ absent>- changed READ found:x>1x",
+            "watch:1 confirmed READ found:x>1wx changed READ absent>1absent changed READ found:x>1x",
         ),
         (
             "what was said to be absent is new",
             "watch:1 confirmed READ found:x>1wx gone changed READ found:x>1x",
+        ),
+        (
+            "what was said to be absent, and is, is told so once",
+            "watch:1 confirmed READ found:x>1wx gone READ absent>1absent gone READ absent>- changed READ found:x>1x",
         ),
         ("absent before it was ever there", "watch:1 confirmed gone READ absent>1w"),
         ("nothing is polled that is announced", "watch:1 confirmed READ absent>1w announces poll quiet"),
@@ -482,6 +488,7 @@ mod tests {
             match news.event {
                 None => {}
                 Some(HashEvent::Value(value)) => told.push_str(value.get("name").expect("it has a name")),
+                Some(HashEvent::Absent) => told.push_str("absent"),
                 Some(HashEvent::Refused(_)) => told.push_str("refused"),
                 Some(other) => panic!("{other:?}"),
             }

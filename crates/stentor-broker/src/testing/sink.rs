@@ -118,6 +118,15 @@ impl Heard<HashEvent> {
         self.expect(HashEvent::Gap { reason: GapReason::Failover }).await;
     }
 
+    /// Waits for [`HashEvent::Absent`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`].
+    pub async fn expect_absent(&mut self) {
+        self.expect(HashEvent::Absent).await;
+    }
+
     /// Waits for a value of these fields.
     ///
     /// # Panics

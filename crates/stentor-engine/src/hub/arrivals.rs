@@ -56,7 +56,8 @@ pub(crate) enum TopicEvent {
     Message(Bytes),
     Refused(String),
     Subscribed,
-    Value(Arc<HashValue>),
+    /// What a hash holds now; `None` when it is absent.
+    Value(Option<Arc<HashValue>>),
 }
 
 /// One topic or hash, as its shard's queue knows it.
@@ -67,9 +68,12 @@ pub(crate) struct TopicInlet {
     waiting: AtomicUsize,
     /// Where messages that are refused now are counted: at a place in the queue behind everything of this topic.
     refused: Mutex<Option<Marker>>,
-    /// The value of a hash that waits: a newer one takes its place, so that no more than one does.
-    value: Mutex<Option<Arc<HashValue>>>,
+    /// The value of a hash that waits: a newer one takes its place, unless a gap lies between them.
+    value: Mutex<Option<Arc<Latest>>>,
 }
+
+/// What a hash holds, as far as it has come.
+type Latest = Mutex<Option<Arc<HashValue>>>;
 
 /// A place in the queue where messages were refused.
 #[derive(Clone, Debug)]
@@ -94,7 +98,7 @@ enum Queued {
     /// Messages of this topic were refused here; their number may still grow until the entry is taken out.
     Refused(Arc<TopicInlet>, Arc<AtomicU64>),
     /// The value of this hash.
-    Value(Arc<TopicInlet>),
+    Value(Arc<TopicInlet>, Arc<Latest>),
 }
 
 impl Arrivals {
@@ -151,8 +155,9 @@ impl Arrivals {
                 let gap = TopicEvent::Gap(Gap { dropped, reason: crate::GapReason::Source });
                 Some(Arrival::Event(inlet, gap))
             }
-            Some(Queued::Value(inlet)) => {
-                let value = inlet.value.lock().take()?;
+            Some(Queued::Value(inlet, latest)) => {
+                inlet.value.lock().take_if(|waiting| Arc::ptr_eq(waiting, &latest));
+                let value = latest.lock().take();
                 Some(Arrival::Event(inlet, TopicEvent::Value(value)))
             }
             None => {
@@ -175,19 +180,28 @@ impl Arrivals {
             queue.bytes += payload.len();
             inlet.waiting.fetch_add(1, Ordering::Relaxed);
             *inlet.refused.lock() = None;
+        } else {
+            // What a hash holds from here on must not come before this.
+            *inlet.value.lock() = None;
         }
         queue.queued.push_back(Queued::Arrival(Arrival::Event(Arc::clone(inlet), event)));
         drop(queue);
         self.news.notify_one();
     }
 
-    fn accept_value(&self, inlet: &Arc<TopicInlet>, value: Arc<HashValue>) {
+    fn accept_value(&self, inlet: &Arc<TopicInlet>, value: Option<Arc<HashValue>>) {
         let mut queue = self.queue.lock();
-        if inlet.value.lock().replace(value).is_none() {
-            queue.queued.push_back(Queued::Value(Arc::clone(inlet)));
-            drop(queue);
-            self.news.notify_one();
+        let mut waiting = inlet.value.lock();
+        if let Some(latest) = &*waiting {
+            *latest.lock() = value;
+            return;
         }
+        let latest = Arc::new(Mutex::new(value));
+        *waiting = Some(Arc::clone(&latest));
+        queue.queued.push_back(Queued::Value(Arc::clone(inlet), latest));
+        drop(waiting);
+        drop(queue);
+        self.news.notify_one();
     }
 
     fn is_full(&self, queue: &Queue, inlet: &TopicInlet, size: usize) -> bool {
@@ -239,7 +253,8 @@ impl HashSink for TopicSink {
         let event = match event {
             HashEvent::Gap { reason } => TopicEvent::Gap(Gap { dropped: None, reason: reason.into() }),
             HashEvent::Refused(text) => TopicEvent::Refused(text),
-            HashEvent::Value(value) => return self.arrivals.accept_value(&self.inlet, value),
+            HashEvent::Absent => return self.arrivals.accept_value(&self.inlet, None),
+            HashEvent::Value(value) => return self.arrivals.accept_value(&self.inlet, Some(value)),
             HashEvent::Watching => TopicEvent::Subscribed,
         };
         self.arrivals.accept(&self.inlet, event);
@@ -288,7 +303,8 @@ mod tests {
                 format!("{}:-{}", inlet.id, gap.dropped.unwrap_or(0))
             }
             Arrival::Event(inlet, TopicEvent::Value(value)) => {
-                format!("{}={}", inlet.id, value.get("stage").unwrap_or_default())
+                let stage = value.as_ref().and_then(|value| value.get("stage"));
+                format!("{}={}", inlet.id, stage.unwrap_or_default())
             }
             other => format!("{other:?}"),
         }
@@ -307,7 +323,12 @@ mod tests {
         assert_eq!(arrivals.queue.lock().queued.len(), 2);
         assert_eq!(drain(&arrivals), ["1=b", "2=x"]);
         HashSink::deliver(&one, value("c"));
-        assert_eq!(drain(&arrivals), ["1=c"]);
+        HashSink::deliver(&one, HashEvent::Absent);
+        assert_eq!(drain(&arrivals), ["1="]);
+        HashSink::deliver(&one, value("d"));
+        HashSink::deliver(&one, HashEvent::Gap { reason: stentor_broker::GapReason::Failover });
+        HashSink::deliver(&one, value("e"));
+        assert_eq!(drain(&arrivals), ["1=d", "1:-0", "1=e"]);
     }
 
     #[test]

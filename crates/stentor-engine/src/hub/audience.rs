@@ -176,6 +176,11 @@ impl Audience {
         })
     }
 
+    /// Those who join from here on do not begin with the latest value of the hash.
+    pub(super) fn forget_value(&mut self) {
+        self.present = None;
+    }
+
     /// Takes in the outcome of a load; then [`next_loaded`](Self::next_loaded) may have something.
     pub(super) fn settle(&mut self, loaded: Loaded, runner: &LoadRunner) {
         if let Some(loads) = &mut self.loads {

@@ -196,7 +196,8 @@ impl Shard {
     fn hear(&mut self, id: u64, event: TopicEvent, now: Instant) -> usize {
         match event {
             TopicEvent::Message(payload) => self.execute(id, &payload, now),
-            TopicEvent::Value(value) => self.behold(id, &value, now),
+            TopicEvent::Value(Some(value)) => self.behold(id, &value, now),
+            TopicEvent::Value(None) => self.forget_value(id),
             TopicEvent::Gap(gap) => self.lose(id, gap, now),
             TopicEvent::Subscribed => self.live(id),
             TopicEvent::Refused(reason) => self.refuse(id, &reason),
@@ -226,6 +227,16 @@ impl Shard {
         let Some(topic) = self.topics.get_mut(&id) else { return 0 };
         topic.latest = Some(Arc::clone(value));
         self.each_audience(id, None, now, |audience, runner| audience.behold(value, &runner.metrics, now))
+    }
+
+    /// A hash holds nothing any more, or nobody knows what: who joins waits for its next value.
+    fn forget_value(&mut self, id: u64) -> usize {
+        let Some(topic) = self.topics.get_mut(&id) else { return 0 };
+        topic.latest = None;
+        for seat in topic.audiences.values_mut() {
+            seat.audience.forget_value();
+        }
+        0
     }
 
     /// A value has been loaded: sends what no longer waits for any.
@@ -284,6 +295,7 @@ impl Shard {
     }
 
     fn lose(&mut self, id: u64, gap: Gap, now: Instant) -> usize {
+        self.forget_value(id);
         let Some(topic) = self.topics.get_mut(&id) else { return 0 };
         tracing::debug!(topic = %topic.address, reason = gap.reason.as_str(), dropped = gap.dropped, "gap");
         for seat in topic.audiences.values_mut() {

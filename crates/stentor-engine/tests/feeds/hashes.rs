@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use stentor_broker::{GapReason, HashEvent};
 use stentor_engine::{OperationId, Resolvers};
 use tokio::time::advance;
 
@@ -70,6 +71,37 @@ async fn an_absent_key_is_waited_for_and_its_last_value_completes() {
     assert_eq!(world.hashes.counts(), (1, 1));
     client.listen(2, PROGRESS).await;
     assert_eq!(client.rest().await, [stage(2, "completed"), "2 complete after 1".to_owned()]);
+}
+
+#[tokio::test]
+async fn who_joins_after_a_hash_was_deleted_does_not_begin_with_what_it_held() {
+    let world = world();
+    let (mut first, mut last) = (world.client(), world.client());
+    first.listen(1, PROGRESS).await;
+    world.write("progress:1", &[("stage", "received")]).await;
+    assert_eq!(first.rest().await, [stage(1, "received")]);
+    world.hashes.tell("progress:1", HashEvent::Absent);
+    assert_eq!(first.rest().await, Vec::<String>::new());
+    last.listen(1, PROGRESS).await;
+    last.listen(2, r#"subscription { progress(id: "1") { progress } }"#).await;
+    assert_eq!(last.rest().await, Vec::<String>::new());
+    world.write("progress:1", &[("stage", "retrieving"), ("progress", "0.25")]).await;
+    assert_eq!(first.rest().await, [stage(1, "retrieving")]);
+    assert_eq!(last.rest().await, [stage(1, "retrieving"), r#"2 {"progress":{"progress":0.25}}"#.to_owned()]);
+}
+
+#[tokio::test]
+async fn who_joins_after_a_switch_does_not_begin_with_a_value_from_before_it() {
+    let world = world();
+    let (mut first, mut last) = (world.client(), world.client());
+    first.listen(1, PROGRESS).await;
+    world.write("progress:1", &[("stage", "received")]).await;
+    assert_eq!(first.rest().await, [stage(1, "received")]);
+    world.hashes.tell("progress:1", HashEvent::Gap { reason: GapReason::Failover });
+    last.listen(1, PROGRESS).await;
+    assert_eq!(last.rest().await, Vec::<String>::new());
+    world.write("progress:1", &[("stage", "retrieving")]).await;
+    assert_eq!(last.rest().await, [stage(1, "retrieving")]);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! An engine on memory, and sessions of it.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -13,7 +14,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use stentor_auth::{Principal, PrincipalConfig};
-use stentor_broker::{Broker, HashError, HashSink, HashStore, HashValue, MemoryBroker, MemoryHashStore};
+use stentor_broker::{
+    Broker, HashError, HashEvent, HashSink, HashStore, HashValue, MemoryBroker, MemoryHashStore,
+};
 use stentor_engine::{
     Delivery, Engine, EngineConfig, Guards, Limits, Metrics, OperationId, Resolvers, Session,
 };
@@ -139,12 +142,13 @@ fn show(delivery: Delivery) -> String {
     }
 }
 
-/// Memory that counts who watches.
-#[derive(Clone, Debug, Default)]
+/// Memory that counts who watches, and lets a test say what memory has no cause to.
+#[derive(Clone, Default)]
 pub(crate) struct WatchedStore {
     store: MemoryHashStore,
     watches: Arc<AtomicUsize>,
     unwatches: Arc<AtomicUsize>,
+    sinks: Arc<Mutex<HashMap<String, Arc<dyn HashSink>>>>,
 }
 
 impl WatchedStore {
@@ -154,10 +158,24 @@ impl WatchedStore {
     }
 }
 
+impl WatchedStore {
+    /// Tells the watcher of `key` what a server would tell.
+    pub(crate) fn tell(&self, key: &str, event: HashEvent) {
+        self.sinks.lock().expect("no test panics here")[key].deliver(event);
+    }
+}
+
+impl std::fmt::Debug for WatchedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
 #[async_trait]
 impl HashStore for WatchedStore {
     fn watch(&self, key: &str, sink: Arc<dyn HashSink>) {
         self.watches.fetch_add(1, Ordering::Relaxed);
+        self.sinks.lock().expect("no test panics here").insert(key.to_owned(), Arc::clone(&sink));
         self.store.watch(key, sink);
     }
 
